@@ -1,1 +1,1 @@
-export {};
+export { type IamFetchOptions, iamFetch } from "./iam-fetch.ts";

@@ -1,0 +1,153 @@
+/**
+ * What went wrong, for programs. A code never changes its meaning within a major version.
+ *
+ * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong; nothing will change until it is put right.
+ * - `ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE`: no usable answer came from the token endpoint (network, deadline, 429, 5xx).
+ * - `ERR_IAM_TOKEN_ENDPOINT_REFUSED`: the token endpoint answered and refused.
+ * - `ERR_IAM_TOKEN_RESPONSE_INVALID`: the token endpoint answered 200 with something that is not a token response.
+ * - `ERR_IAM_TOKEN_REQUEST_BUDGET`: this manager has spent its token requests of the minute.
+ * - `ERR_IAM_ORIGIN_NOT_ALLOWED`: the request goes to an origin that may not have the token.
+ * - `ERR_IAM_BEARER`: an incoming request has no acceptable bearer token.
+ */
+export type IamErrorCode =
+  | "ERR_IAM_CONFIG"
+  | "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE"
+  | "ERR_IAM_TOKEN_ENDPOINT_REFUSED"
+  | "ERR_IAM_TOKEN_RESPONSE_INVALID"
+  | "ERR_IAM_TOKEN_REQUEST_BUDGET"
+  | "ERR_IAM_ORIGIN_NOT_ALLOWED"
+  | "ERR_IAM_BEARER";
+
+/** Options of {@link IamError}. */
+export interface IamErrorOptions {
+  /** What was thrown below. Kept when it is an IamError; anything else is replaced by its name and code alone. */
+  cause?: unknown;
+  /** Whether the same call may succeed later without a change. Default: false. */
+  retryable?: boolean;
+}
+
+const brand = Symbol.for("@iam/error");
+
+/**
+ * The base of every error of this project.
+ *
+ * No message, cause or property ever holds an API key, a token, a request body or a response body.
+ *
+ * @example
+ * ```ts
+ * import { type TokenManager, isIamError } from "@iam/core";
+ * export async function callsIn(manager: TokenManager): Promise<string> {
+ *   try {
+ *     return (await manager.getToken()).tokenType;
+ *   } catch (error) {
+ *     if (isIamError(error) && error.retryable) return "later";
+ *     throw error;
+ *   }
+ * }
+ * ```
+ */
+export class IamError extends Error {
+  /** See {@link IamErrorCode}. */
+  readonly code: IamErrorCode;
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable: boolean;
+
+  constructor(code: IamErrorCode, message: string, options: IamErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: cleanCause(options.cause) });
+    this.name = "IamError";
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** What a token endpoint's answer said of itself. */
+export interface TokenEndpointErrorOptions extends IamErrorOptions {
+  /** HTTP status; absent when no answer came. */
+  status?: number | undefined;
+  /** IAM's code such as `BXNIM0415E`, or the `error` of RFC 6749 section 5.2. */
+  errorCode?: string | undefined;
+  /** IAM's `transaction-id` response header: quote it to IBM support. */
+  transactionId?: string | undefined;
+  /** Milliseconds until the next attempt makes sense. */
+  retryAfterMs?: number | undefined;
+}
+
+/**
+ * An exchange with the token endpoint that gave no token.
+ *
+ * Source: RFC 6749 section 5.2; IAM's own error body.
+ */
+export class TokenEndpointError extends IamError {
+  /** HTTP status; undefined when no answer came. */
+  readonly status: number | undefined;
+  /** IAM's code such as `BXNIM0415E`, or the `error` of RFC 6749 section 5.2. */
+  readonly errorCode: string | undefined;
+  /** IAM's `transaction-id` response header: quote it to IBM support. */
+  readonly transactionId: string | undefined;
+  /** Milliseconds until the next attempt makes sense; undefined when nothing is known. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: IamErrorCode, message: string, options: TokenEndpointErrorOptions = {}) {
+    super(code, message, options);
+    this.name = "TokenEndpointError";
+    this.status = options.status;
+    this.errorCode = options.errorCode;
+    this.transactionId = options.transactionId;
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/**
+ * Whether a value is an error of this project, also when it comes from another copy of the package.
+ *
+ * @example
+ * ```ts
+ * import { isIamError } from "@iam/core";
+ * export const isConfiguration = (error: unknown) => isIamError(error) && error.code === "ERR_IAM_CONFIG";
+ * ```
+ */
+export function isIamError(error: unknown): error is IamError {
+  return typeof error === "object" && error !== null && brand in error;
+}
+
+/** An error about an option, a key or a call: says what to change. */
+export function configError(message: string, cause?: unknown): IamError {
+  return new IamError("ERR_IAM_CONFIG", message, { cause });
+}
+
+/**
+ * A stand-in for somebody else's error that keeps its name and code only.
+ *
+ * Foreign messages and properties are not ours to vouch for: undici, axios and openid-client put requests and
+ * response bodies there.
+ */
+function cleanCause(cause: unknown): Error {
+  if (isIamError(cause)) return cause;
+  const { name, code } = nameAndCode(cause);
+  const clean = new Error(code === undefined ? name : `${name} (${code})`);
+  clean.name = name;
+  return clean;
+}
+
+/** The name and the code of a foreign error, looked for down its causes; both only when they look like identifiers. */
+export function nameAndCode(error: unknown): { name: string; code: string | undefined } {
+  const name = word(error, "name", /^[A-Za-z]{1,40}$/) ?? "Error";
+  let code: string | undefined;
+  let at: unknown = error;
+  for (let depth = 0; depth < 4 && code === undefined && typeof at === "object" && at !== null; depth++) {
+    code = word(at, "code", /^[A-Z][A-Z0-9_]{2,60}$/);
+    const inner: { cause?: unknown; errors?: unknown } = at;
+    at = inner.cause ?? (Array.isArray(inner.errors) ? inner.errors[0] : undefined);
+  }
+  return { name, code };
+}
+
+function word(from: unknown, key: string, shape: RegExp): string | undefined {
+  try {
+    const value: unknown = (from as Record<string, unknown> | null | undefined)?.[key];
+    return typeof value === "string" && shape.test(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import type { IamError } from "./errors.ts";
+
+/** Why an exchange was begun. */
+export type ExchangeReason =
+  /** No token was held, or the held one had expired. */
+  | "absent"
+  /** The held token is past its refresh point; it is served meanwhile. */
+  | "expiring"
+  /** A caller wants more remaining life than the held token has. */
+  | "validity"
+  /** A server rejected the held token. */
+  | "rejected";
+
+/**
+ * What a token manager tells about its work. No event holds a secret.
+ *
+ * Units: milliseconds.
+ */
+export type TokenManagerEvent =
+  /** An exchange with the token endpoint begins. */
+  | { readonly type: "exchange_started"; readonly reason: ExchangeReason }
+  /** It gave a token. `committed` is false when a newer token or a rejection came first. */
+  | {
+      readonly type: "exchange_succeeded";
+      readonly reason: ExchangeReason;
+      readonly durationMs: number;
+      readonly expiresAt: number | undefined;
+      readonly committed: boolean;
+    }
+  /** It failed. `held` tells whether a usable token is still there; nobody asks again for `coolDownMs`. */
+  | {
+      readonly type: "exchange_failed";
+      readonly reason: ExchangeReason;
+      readonly durationMs: number;
+      readonly error: IamError;
+      readonly held: boolean;
+      readonly coolDownMs: number;
+    }
+  /**
+   * A resource answered 401. `outcome`: the token is being replaced; it had been replaced already; or its replacement
+   * has to wait, because this origin refused the last replacement too, because the last forced exchange is less than
+   * 5 s ago, or because the token endpoint is being left alone.
+   */
+  | {
+      readonly type: "token_rejected";
+      readonly origin: string | undefined;
+      readonly outcome: "replacing" | "already_replaced" | "origin_on_hold" | "too_soon" | "cooling_down";
+    };
+
+/** Calls a listener so that neither its exception nor its rejected promise reaches us. */
+export function tell<Event>(listener: ((event: Event) => unknown) | undefined, event: Event): void {
+  if (listener === undefined) return;
+  try {
+    const answer = listener(event);
+    if (typeof answer === "object" && answer !== null && "then" in answer)
+      Promise.resolve(answer).catch(() => {});
+  } catch {
+    // The listener's own problem.
+  }
+}

@@ -1,0 +1,75 @@
+import type { Clock, Instant } from "./clock.ts";
+import { isIamError } from "./errors.ts";
+import type { ExchangeReason } from "./events.ts";
+import type { ExchangeTrace } from "./exchange.ts";
+
+/** An exchange under way, as those see it who wait for it. */
+export interface Flight<Result> {
+  /** Counts the exchanges that a manager has begun. */
+  readonly sequence: number;
+  readonly reason: ExchangeReason;
+  readonly startedAt: Instant;
+  readonly trace: ExchangeTrace;
+  /** What it will give. */
+  readonly result: Promise<Result>;
+  /** Signs of life: its timers live in the request that began it, and end with it. */
+  beats: number;
+}
+
+/** Two signs of life in each wait of a joiner, as long as the timers of the exchange run. Returns what stops them. */
+export function startBeating(flight: { beats: number }, clock: Clock, joinTimeoutMs: number): () => void {
+  let cancel = () => {};
+  const again = () => {
+    const onBeat = () => {
+      flight.beats++;
+      again();
+    };
+    cancel = clock.setTimer(onBeat, joinTimeoutMs / 2, { background: true });
+  };
+  again();
+  return () => cancel();
+}
+
+/** Those who wait for exchanges of one manager: what is called ends the wait of each with its argument. */
+export type Waiting = Set<(reason: unknown) => void>;
+
+/**
+ * One caller's wait for an exchange: its result, its failure, or undefined when it is time to look again.
+ *
+ * A caller that joined somebody else's exchange (`patienceMs`) waits on a timer of its own besides: on Workers the promise
+ * of a request that has ended never settles, or rejects with the runtime's own error.
+ */
+export function waitFor<Result>(
+  flight: Flight<Result>,
+  options: {
+    clock: Clock;
+    waiting: Waiting;
+    signal: AbortSignal | undefined;
+    patienceMs: number | undefined;
+  },
+): Promise<Result | undefined> {
+  const { clock, waiting, signal, patienceMs } = options;
+  return new Promise((resolve, reject) => {
+    const leave = () => {
+      cancelTimer?.();
+      signal?.removeEventListener("abort", onAbort);
+      waiting.delete(fail);
+    };
+    const succeed = (value: Result | undefined) => {
+      leave();
+      resolve(value);
+    };
+    const fail = (reason: unknown) => {
+      leave();
+      reject(reason);
+    };
+    const onAbort = () => fail(signal?.reason);
+    const cancelTimer =
+      patienceMs === undefined
+        ? undefined
+        : clock.setTimer(() => succeed(undefined), patienceMs, { background: false });
+    signal?.addEventListener("abort", onAbort, { once: true });
+    waiting.add(fail);
+    flight.result.then(succeed, (error: unknown) => (isIamError(error) ? fail(error) : succeed(undefined)));
+  });
+}

@@ -1,0 +1,84 @@
+/** Exchanges with the token endpoint that failed in a row leave one of these behind. */
+export type CoolDownKind = "refused" | "unavailable";
+
+/** A server may ask for any pause; an hour is as long as a token lives. */
+const maxRetryAfterMs = 3_600_000;
+const refusedMs = 30_000;
+
+/**
+ * How many attempts an exchange may make. Only callers that wait with nothing in hand are worth more than one, and a
+ * one-time value is never sent twice.
+ */
+export function attemptsFor(exchange: { first: boolean; retry: "safe" | "once" }): number {
+  return exchange.first && exchange.retry === "safe" ? 3 : 1;
+}
+
+/**
+ * Milliseconds to wait before the next attempt of the same exchange, or undefined when there should be none.
+ *
+ * Full jitter over 0.5 s, then 1 s. A Retry-After is honoured when it fits into what is left of the deadline.
+ */
+export function retryDelayMs(failure: {
+  attempt: number;
+  attempts: number;
+  retryable: boolean;
+  retryAfterMs: number | undefined;
+  remainingMs: number;
+  random: () => number;
+}): number | undefined {
+  const { attempt, attempts, retryable, retryAfterMs: floorMs = 0, remainingMs, random } = failure;
+  if (!retryable || attempt >= attempts) return undefined;
+  const delayMs = Math.max(random() * 250 * 2 ** attempt, floorMs);
+  return delayMs < remainingMs ? delayMs : undefined;
+}
+
+/**
+ * Milliseconds during which nobody asks the token endpoint again after a failed exchange.
+ *
+ * A refusal: 30 s. Otherwise, without a usable token 1 s, 2 s, then 3.5 to 5 s; with one 2^n s up to 30 s, but never
+ * more than a quarter of its remaining life. A Retry-After is a floor, honoured up to an hour.
+ */
+export function coolDownMs(failure: {
+  kind: CoolDownKind;
+  /** Failed exchanges in a row, this one included. */
+  failures: number;
+  /** Milliseconds that the held token stays usable; undefined without one. */
+  usableMs: number | undefined;
+  retryAfterMs: number | undefined;
+  random: () => number;
+}): number {
+  const { kind, failures, usableMs, retryAfterMs: floorMs = 0, random } = failure;
+  return Math.max(pauseMs(kind, failures, usableMs, random), Math.min(floorMs, maxRetryAfterMs));
+}
+
+function pauseMs(
+  kind: CoolDownKind,
+  failures: number,
+  usableMs: number | undefined,
+  random: () => number,
+): number {
+  if (kind === "refused") return refusedMs;
+  if (usableMs !== undefined)
+    return Math.min(1000 * 2 ** Math.min(failures, 5), 30_000, Math.max(usableMs / 4, 50));
+  return failures < 3 ? failures * 1000 : 3500 + random() * 1500;
+}
+
+/**
+ * A Retry-After header in milliseconds from now, or undefined when it is absent or unreadable.
+ *
+ * A date is compared with the response's own Date, so that a wrong local clock does no harm.
+ *
+ * Source: RFC 9110 section 10.2.3.
+ */
+export function retryAfterMs(
+  header: string | undefined,
+  at: { date: string | undefined; nowMs: number },
+): number | undefined {
+  const text = header?.trim() ?? "";
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  // IMF-fixdate and the two obsolete forms all begin with the name of a day.
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
+  const until = Date.parse(text);
+  const sentAt = Date.parse(at.date ?? "");
+  return Number.isNaN(until) ? undefined : Math.max(0, until - (Number.isNaN(sentAt) ? at.nowMs : sentAt));
+}

@@ -1,0 +1,112 @@
+import { isIamError } from "./errors.ts";
+import type { OriginRules } from "./origins.ts";
+import type { Token } from "./token.ts";
+import type { TokenManager } from "./token-manager.ts";
+import type { WaitUntil } from "./token-manager-options.ts";
+
+/** One request as an adapter sees it: four answers about its client, and what the caller gave. */
+export interface AuthorizedRequest<Response> {
+  readonly manager: TokenManager;
+  /** From `originRules`. */
+  readonly origins: OriginRules;
+  /** The final URL, after the client's own merging of base URL and path. */
+  readonly url: string | URL;
+  /** Whether the caller set an `Authorization` of its own: it is never overwritten. */
+  readonly hasAuthorization: boolean;
+  /**
+   * Sends the request once by the client's innermost send, to `url`, with `Authorization: Bearer <accessToken>` on a copy
+   * that nobody else sees, or as the caller made it when there is no token. Answers of any status resolve.
+   */
+  send(token: Token | undefined, url: URL): Promise<Response>;
+  /** Whether this is a 401, of the origin that the token was sent to, to a request that had the token on it. */
+  isUnauthorized(response: Response): boolean;
+  /** Whether `send` can be called a second time with the same body. */
+  readonly replayable: boolean;
+  /** Frees what a refused response holds, before the replay. */
+  discard?(response: Response): void | Promise<void>;
+  /** Ends the caller's wait for a token. */
+  readonly signal?: AbortSignal | null | undefined;
+  /** Keeps the runtime awake for what goes on in the background. */
+  readonly waitUntil?: WaitUntil | undefined;
+  /** A redirect that the client follows: an origin that may not have the token gets none, whatever the option says. */
+  readonly mayPass?: boolean | undefined;
+}
+
+/**
+ * Sends a request with a token where it may have one, and once more with another when the first was refused.
+ *
+ * - Only to allowed origins, judged on the URL that is sent to.
+ * - A 401 replaces the token. The request is replayed once, and only when its body can be sent again; otherwise the 401 is
+ *   the answer, and the token is replaced in the background for the next request.
+ * - A 401 to the replay, and one that no other token could be had for, is the client's own normal 401.
+ *
+ * Errors: `ERR_IAM_ORIGIN_NOT_ALLOWED`; what `getToken` and `send` fail with.
+ * Source: RFC 6750 section 3.1; RFC 9110 section 15.5.2.
+ *
+ * @example
+ * ```ts
+ * import { originRules, sendAuthorized, type TokenManager } from "@iam/core";
+ * const origins = originRules();
+ * export const get = (manager: TokenManager, url: string) =>
+ *   sendAuthorized({
+ *     manager,
+ *     origins,
+ *     url,
+ *     hasAuthorization: false,
+ *     replayable: true,
+ *     send: (token, to) => fetch(to, token && { headers: { authorization: `Bearer ${token.accessToken}` } }),
+ *     isUnauthorized: (response) => response.status === 401,
+ *   });
+ * ```
+ */
+export async function sendAuthorized<Response>(request: AuthorizedRequest<Response>): Promise<Response> {
+  const { manager, origins, hasAuthorization, waitUntil } = request;
+  const signal = request.signal ?? undefined;
+  const verdict =
+    hasAuthorization || request.mayPass
+      ? origins.judge(request.url, { mayPass: true })
+      : origins.judge(request.url);
+  const { url } = verdict;
+  if (!verdict.allowed || hasAuthorization) return request.send(undefined, url);
+
+  const token = manager.peek() ?? (await manager.getToken({ signal, waitUntil }));
+  const response = await request.send(token, url);
+  if (!request.isUnauthorized(response)) {
+    manager.accepted(token, url.origin);
+    return response;
+  }
+  const rejection = { rejected: token, origin: url.origin, waitUntil };
+  if (!request.replayable) {
+    const replaced = manager.getToken(rejection).catch(() => {});
+    try {
+      waitUntil?.(replaced);
+    } catch {
+      // The runtime takes no more work; the next request finds out for itself.
+    }
+    return response;
+  }
+  const replacement = await replacementFor(manager, { ...rejection, signal });
+  if (replacement === undefined || replacement.accessToken === token.accessToken) return response;
+  await request.discard?.(response);
+  const answer = await request.send(replacement, url);
+  if (!request.isUnauthorized(answer)) manager.accepted(replacement, url.origin);
+  return answer;
+}
+
+/** Undefined when no other token can be had now: the resource's own 401 is then the honest answer. */
+async function replacementFor(
+  manager: TokenManager,
+  options: {
+    rejected: Token;
+    origin: string;
+    signal: AbortSignal | undefined;
+    waitUntil: WaitUntil | undefined;
+  },
+): Promise<Token | undefined> {
+  try {
+    return await manager.getToken(options);
+  } catch (error) {
+    if (isIamError(error)) return undefined;
+    throw error;
+  }
+}

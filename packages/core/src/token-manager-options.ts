@@ -1,0 +1,106 @@
+import { type Clock, systemClock } from "./clock.ts";
+import { configError } from "./errors.ts";
+import type { TokenManagerEvent } from "./events.ts";
+import type { Grant } from "./grant.ts";
+import { isBrowser } from "./runtime.ts";
+import { resolveTokenEndpoint } from "./token-request.ts";
+import { fetchTransport, type TokenTransport } from "./transport.ts";
+
+/** Keeps a runtime awake for a promise after the response has been sent, as Workers and edge runtimes offer it. */
+export type WaitUntil = (promise: Promise<unknown>) => void;
+
+/** Options of {@link createTokenManager}. Read once; durations in milliseconds. */
+export interface TokenManagerOptions {
+  /** What to ask for. */
+  grant: Grant;
+  /**
+   * The token endpoint: a full URL, or an origin, which gets IAM's path `/identity/token`.
+   * Default: `https://iam.cloud.ibm.com/identity/token`.
+   */
+  tokenEndpoint?: string | URL | undefined;
+  /** Carries the exchanges. Default: `fetchTransport({ fetch })`. */
+  transport?: TokenTransport | undefined;
+  /** The fetch of the default transport. Default: `globalThis.fetch`, looked up for each request. */
+  fetch?: typeof globalThis.fetch | undefined;
+  /** Hears what happens. What it throws is ignored. */
+  onEvent?: ((event: TokenManagerEvent) => unknown) | undefined;
+  /** Keeps the runtime awake for a background refresh; can also be given to each `getToken`. */
+  waitUntil?: WaitUntil | undefined;
+  /** How long one attempt may take, the reading of the body included. Default: 4,000. */
+  attemptDeadlineMs?: number | undefined;
+  /** How long an exchange may take with all its attempts. Default: 9,000, less than the ten seconds of clients such as ky. */
+  deadlineMs?: number | undefined;
+  /**
+   * After how long without a sign of life of an exchange that another caller began a waiting caller begins its own. On
+   * Workers an exchange dies silently with the request that began it. Default: 2,000.
+   */
+  joinTimeoutMs?: number | undefined;
+  /** A ceiling against bugs: token requests in any 60 s. Default: 120. */
+  maxTokenRequestsPerMinute?: number | undefined;
+  /** Accepts a token endpoint over plain http beyond loopback. Default: false. */
+  allowInsecure?: boolean | undefined;
+  /** Accepts a secret in a page or a browser's worker, where anybody can read it. Default: false. */
+  allowBrowser?: boolean | undefined;
+  /** Where time comes from. Default: `systemClock`. */
+  clock?: Clock | undefined;
+  /** Numbers in [0, 1) for jitter. Default: `Math.random`. */
+  random?: (() => number) | undefined;
+}
+
+/** The options with their defaults, checked. */
+export interface TokenManagerConfig {
+  readonly grant: Grant;
+  readonly tokenEndpoint: string;
+  readonly transport: TokenTransport;
+  readonly onEvent: ((event: TokenManagerEvent) => unknown) | undefined;
+  readonly waitUntil: WaitUntil | undefined;
+  readonly attemptDeadlineMs: number;
+  readonly deadlineMs: number;
+  readonly joinTimeoutMs: number;
+  readonly maxTokenRequestsPerMinute: number;
+  readonly allowInsecure: boolean;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** Reads the options of a token manager. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
+export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
+  const { grant, allowInsecure = false, allowBrowser = false } = options ?? {};
+  if (typeof grant?.exchange !== "function" || typeof grant.identity !== "function") {
+    throw configError("createTokenManager needs a grant, such as { grant: apiKeyGrant(key) }.");
+  }
+  if (grant.secret !== undefined && !allowBrowser && isBrowser()) {
+    throw configError(
+      `A secret (grant ${grant.kind}) does not belong in a page or a browser's worker: whoever opens it can read it, and IAM ` +
+        "answers browsers without CORS headers. Ask your own server for a token, or set allowBrowser: true if you know better.",
+    );
+  }
+  return {
+    grant,
+    tokenEndpoint: resolveTokenEndpoint(options.tokenEndpoint, { allowInsecure }),
+    transport:
+      functionOr(options.transport, "transport") ??
+      fetchTransport({ fetch: functionOr(options.fetch, "fetch") }),
+    onEvent: functionOr(options.onEvent, "onEvent"),
+    waitUntil: functionOr(options.waitUntil, "waitUntil"),
+    attemptDeadlineMs: duration(options.attemptDeadlineMs, "attemptDeadlineMs", 4000),
+    deadlineMs: duration(options.deadlineMs, "deadlineMs", 9000),
+    joinTimeoutMs: duration(options.joinTimeoutMs, "joinTimeoutMs", 2000),
+    maxTokenRequestsPerMinute: duration(options.maxTokenRequestsPerMinute, "maxTokenRequestsPerMinute", 120),
+    allowInsecure,
+    clock: options.clock ?? systemClock,
+    random: functionOr(options.random, "random") ?? Math.random,
+  };
+}
+
+function functionOr<F>(value: F | undefined, name: string): F | undefined {
+  if (value === undefined || typeof value === "function") return value;
+  throw configError(`${name} must be a function.`);
+}
+
+/** Above 2^31-1 ms a timer fires at once. */
+function duration(value: number | undefined, name: string, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (typeof value === "number" && value >= 1 && value <= 2_147_483_647) return value;
+  throw configError(`${name} must be a number from 1 to 2147483647.`);
+}

@@ -1,0 +1,125 @@
+import { configError, IamError } from "./errors.ts";
+import { conceal } from "./secret.ts";
+
+/** Where IBM Cloud IAM answers token requests. Source: https://cloud.ibm.com/apidocs/iam-identity-token-api */
+const defaultTokenEndpoint = "https://iam.cloud.ibm.com/identity/token";
+
+/**
+ * One HTTP request that asks for a token. Headers and body hold secrets: they are read by name and shown nowhere.
+ *
+ * Source: RFC 6749 sections 2.3.1 and 4.
+ */
+export interface TokenRequest {
+  /** HTTP method; `POST` for every OAuth 2 token endpoint. */
+  readonly method: string;
+  /** The absolute URL. */
+  readonly url: string;
+  /** Header names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The encoded body; undefined for none. */
+  readonly body?: string | undefined;
+}
+
+/**
+ * Makes a token request out of form fields. Pure.
+ *
+ * Fields that are undefined are left out. `clientId` and `clientSecret` become Basic client authentication over the
+ * UTF-8 bytes of `id:secret`, as IAM reads it.
+ *
+ * Source: RFC 6749 sections 2.3.1 and 4.
+ *
+ * @example
+ * ```ts
+ * import { buildTokenRequest } from "@iam/core";
+ * export const request = buildTokenRequest({
+ *   tokenEndpoint: "https://iam.cloud.ibm.com/identity/token",
+ *   form: { grant_type: "client_credentials", scope: "read" },
+ *   clientId: "my-client",
+ *   clientSecret: "its-secret",
+ * });
+ * ```
+ */
+export function buildTokenRequest(options: {
+  tokenEndpoint: string;
+  form: Readonly<Record<string, string | undefined>>;
+  clientId?: string | undefined;
+  clientSecret?: string | undefined;
+}): TokenRequest {
+  const body = new URLSearchParams();
+  for (const [name, value] of Object.entries(options.form)) if (value !== undefined) body.append(name, value);
+  const headers: Record<string, string> = {
+    accept: "application/json",
+    "content-type": "application/x-www-form-urlencoded",
+  };
+  if (options.clientId !== undefined) {
+    headers.authorization = `Basic ${base64(`${options.clientId}:${options.clientSecret ?? ""}`)}`;
+  }
+  return conceal({ method: "POST", url: options.tokenEndpoint }, { headers, body: body.toString() });
+}
+
+function base64(text: string): string {
+  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
+
+/**
+ * The absolute URL of a token endpoint. An origin alone gets IAM's path.
+ *
+ * Default: `https://iam.cloud.ibm.com/identity/token`.
+ * Errors: `ERR_IAM_CONFIG` for what is not a URL, has credentials, a query or a fragment, or is not https.
+ */
+export function resolveTokenEndpoint(endpoint: unknown, options: { allowInsecure: boolean }): string {
+  if (endpoint === undefined) return defaultTokenEndpoint;
+  const text = typeof endpoint === "string" ? endpoint : (endpoint as Partial<URL> | null)?.href;
+  const url = parseUrl(text);
+  if (url === undefined) {
+    throw configError(
+      `tokenEndpoint must be an absolute URL such as "https://iam.cloud.ibm.com" or "${defaultTokenEndpoint}".`,
+    );
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw configError(
+      "tokenEndpoint has credentials in it. Remove them: client authentication is an option of the grant.",
+    );
+  }
+  // An empty query or fragment ("https://host/?") leaves nothing in `search`, but is a mistake all the same.
+  if (/[?#]/.test(String(text))) {
+    throw configError(
+      "tokenEndpoint has a query or a fragment. Remove it: parameters travel in the form of the grant.",
+    );
+  }
+  requireSecure(url, "tokenEndpoint", options);
+  if (/^\/*$/.test(url.pathname) || url.pathname === "/identity/token/") url.pathname = "/identity/token";
+  return url.href;
+}
+
+/** The parsed URL, or undefined for what is not one. */
+export function parseUrl(text: unknown, base?: string): URL | undefined {
+  try {
+    return typeof text === "string" ? new URL(text, base) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Refuses to send a secret in the clear.
+ *
+ * Errors: `ERR_IAM_CONFIG` unless the URL is https, http to loopback, or insecure transport was asked for.
+ */
+export function requireSecure(url: URL, what: string, options: { allowInsecure: boolean }): void {
+  if (url.protocol === "https:") return;
+  if (url.protocol === "http:" && (options.allowInsecure || isLoopback(url.hostname))) return;
+  throw new IamError(
+    "ERR_IAM_CONFIG",
+    `${what} is ${url.protocol}//${url.host}, which would send a secret in the clear. Use https. Plain http is accepted to ` +
+      '127.0.0.0/8, [::1] and "localhost", or anywhere with allowInsecure: true.',
+  );
+}
+
+/**
+ * Whether a host of a parsed URL is this machine by its very spelling: 127.0.0.0/8, `[::1]`, or exactly `localhost`.
+ * Names that merely resolve to loopback are not: who answers for them is not in our hands.
+ */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
