@@ -1,9 +1,10 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: ["src/index.ts"],
+  entry: ["src/index.ts", "src/handler.ts"],
   format: ["esm"],
   platform: "node",
+  fixedExtension: false,
   target: "es2022",
   dts: { sourcemap: false },
   sourcemap: false,

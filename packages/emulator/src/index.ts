@@ -1,1 +1,3 @@
-export {};
+export * from "./handler.ts";
+export type { Listener, ListenOptions, RunningEmulator, StartOptions } from "./node-server.ts";
+export { isLoopback, startEmulator } from "./node-server.ts";

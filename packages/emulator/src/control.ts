@@ -1,0 +1,132 @@
+import { type Answer, type Incoming, jsonAnswer } from "./answer.ts";
+import type { Emulator } from "./emulator.ts";
+import { EmulatorError } from "./emulator-error.ts";
+import { type FaultOptions, type FaultTarget, faultTargets, isFault } from "./faults.ts";
+
+const prefix = "/_emulator/";
+
+/** Whether a path belongs to the control of the emulator. */
+export function isControlPath(path: string): boolean {
+  return path.startsWith(prefix);
+}
+
+/**
+ * Answers a control request, which does over HTTP what the methods of the emulator do.
+ *
+ * Errors: 400 with `{ error }` for a command that makes no sense, 404, 405, and 415 unless the body is JSON (which no
+ * web page can send here by a plain form).
+ */
+export async function answerControl(emulator: Emulator, incoming: Incoming): Promise<Answer> {
+  const name = incoming.url.pathname.slice(prefix.length);
+  if (!Object.hasOwn(commands, name)) return fail(404, `There is no ${prefix}${name}.`);
+  const isRead = incoming.method === "GET";
+  const { read, write } = commands[name] ?? {};
+  if (isRead ? !read : !write || incoming.method !== "POST") return fail(405, "Wrong method.");
+  try {
+    if (isRead) return jsonAnswer(200, read?.(emulator));
+    const type = incoming.headers.get("content-type") ?? "";
+    if (!/^application\/json *(;|$)/i.test(type)) return fail(415, "Send application/json.");
+    return jsonAnswer(200, (await write?.(emulator, await inputOf(incoming))) ?? { ok: true });
+  } catch (error) {
+    if (error instanceof EmulatorError || error instanceof RangeError) return fail(400, error.message);
+    throw error;
+  }
+}
+
+type Input = Readonly<Record<string, unknown>>;
+
+interface Command {
+  readonly read?: (emulator: Emulator) => unknown;
+  readonly write?: (emulator: Emulator, input: Input) => unknown;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  state: {
+    read: ({ log, counters, clock, settings }) => ({ now: clock.now(), settings, counters, log }),
+  },
+  reset: { write: (emulator) => emulator.reset() },
+  settings: {
+    read: ({ settings }) => settings,
+    write(emulator, input) {
+      const { expiresInS, accountValid } = input;
+      if (typeof expiresInS === "number") emulator.configure({ expiresInS });
+      if (typeof accountValid === "boolean") emulator.configure({ accountValid });
+      return emulator.settings;
+    },
+  },
+  faults: {
+    write(emulator, { fault, clear, ...options }) {
+      if (clear !== undefined) emulator.clearFaults(isTarget(clear) ? clear : undefined);
+      else if (isFault(fault)) emulator.fault(fault, faultOptions(options));
+      else throw invalid("fault must be an object with a known kind");
+    },
+  },
+  clock: {
+    read: ({ clock }) => ({ now: clock.now() }),
+    write({ clock }, { set, advance, skew, freeze, resume, reset }) {
+      if (typeof set === "number") clock.set(set);
+      if (typeof advance === "number") clock.advance(advance);
+      if (typeof skew === "number") clock.skew(skew);
+      if (typeof freeze === "number") clock.freeze(freeze);
+      else if (freeze === true) clock.freeze();
+      if (resume === true) clock.resume();
+      if (reset === true) clock.reset();
+      return { now: clock.now() };
+    },
+  },
+  revoke: {
+    write(emulator, { token, jti, all }) {
+      if (all === true) return { revoked: emulator.revokeAll() };
+      return { revoked: emulator.revoke(text(token ?? jti, "token or jti")) ? 1 : 0 };
+    },
+  },
+  keys: {
+    write: async (emulator, { dropOld }) => ({
+      kid: await emulator.rotateKeys({ dropOld: dropOld === true }),
+    }),
+  },
+  "api-keys": {
+    write({ apiKeys }, input) {
+      const { add, disable, enable, delete: gone } = input;
+      if (add !== undefined) apiKeys.add(text(add, "add"));
+      if (disable !== undefined) apiKeys.disable(text(disable, "disable"));
+      if (enable !== undefined) apiKeys.enable(text(enable, "enable"));
+      if (gone !== undefined) apiKeys.delete(text(gone, "delete"));
+    },
+  },
+};
+
+function faultOptions({ times, target, path }: Input): FaultOptions {
+  return {
+    ...(typeof times === "number" || times === "forever" ? { times } : {}),
+    ...(isTarget(target) ? { target } : {}),
+    ...(typeof path === "string" ? { path } : {}),
+  };
+}
+
+function isTarget(value: unknown): value is FaultTarget {
+  return faultTargets.some((target) => target === value);
+}
+
+function text(value: unknown, name: string): string {
+  if (typeof value === "string" && value !== "") return value;
+  throw invalid(`${name} must be a string`);
+}
+
+function invalid(why: string): EmulatorError {
+  return new EmulatorError("ERR_EMULATOR_OPTION", `The command is not valid: ${why}.`);
+}
+
+async function inputOf(incoming: Incoming): Promise<Input> {
+  const { bytes } = await incoming.body();
+  if (bytes.length === 0) return {};
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === "object" && value !== null) return { ...value };
+  } catch {}
+  throw invalid("the body must be a JSON object");
+}
+
+function fail(status: number, error: string): Answer {
+  return jsonAnswer(status, { error });
+}

@@ -1,0 +1,53 @@
+import { fingerprint } from "./fingerprint.ts";
+
+/** An `Authorization` header without its secret. */
+export interface LoggedAuthorization {
+  /** Such as `Bearer`, as it was written. */
+  readonly scheme: string;
+  /** The fingerprint of what followed the scheme. */
+  readonly fingerprint: string;
+  /** The id of the token, when the emulator has issued it. */
+  readonly jti: string | undefined;
+}
+
+/** Parameters that are no secret and are logged as they are; all others are redacted. */
+const publicFields: ReadonlySet<string> = new Set([
+  "grant_type",
+  "response_type",
+  "scope",
+  "account",
+  "ims_account",
+  "profile_id",
+  "profile_crn",
+  "profile_name",
+  "desired_iam_id",
+  "receiver_client_ids",
+  "delegated_refresh_token_expiry",
+  "version",
+  "pretty",
+]);
+
+/** Parameters as the log shows them: an empty one stays empty, a secret becomes its fingerprint. */
+export async function redactFields(fields: URLSearchParams): Promise<Record<string, string>> {
+  const shown = await Promise.all(
+    Array.from(fields, async ([name, value]) => {
+      if (value === "" || publicFields.has(name)) return [name, value] as const;
+      return [name, `[redacted] ${await fingerprint(value)}`] as const;
+    }),
+  );
+  return Object.fromEntries(shown);
+}
+
+/** An `Authorization` header as the log shows it. */
+export async function redactAuthorization(
+  header: string | null,
+  jtiOf: (token: string) => string | undefined,
+): Promise<LoggedAuthorization | undefined> {
+  if (header === null) return undefined;
+  const space = header.indexOf(" ");
+  const scheme = space < 0 ? header : header.slice(0, space);
+  const credentials = space < 0 ? "" : header.slice(space + 1).trim();
+  // Without a space the whole header may be a secret.
+  if (space < 0) return { scheme: "", fingerprint: await fingerprint(header), jti: undefined };
+  return { scheme, fingerprint: await fingerprint(credentials), jti: jtiOf(credentials) };
+}

@@ -1,0 +1,186 @@
+import { compactVerify, decodeJwt, SignJWT } from "jose";
+import { randomHex } from "./fingerprint.ts";
+import { authnClaim, type Identity, iamIdOf, identityClaims } from "./identity.ts";
+import type { SigningKeys } from "./signing-keys.ts";
+
+/** What an access token is to say and to look like. */
+export interface TokenOrder {
+  readonly identity: Identity;
+  /** Who has authenticated, when that is someone else. */
+  readonly authn?: Identity;
+  readonly account: { readonly id: string; readonly valid: boolean };
+  readonly issuer: string;
+  readonly grantType: string;
+  readonly clientId: string;
+  /** Epoch milliseconds. */
+  readonly issuedAt: number;
+  readonly lifetimeS: number;
+  /** A signed JWT, a random string, or a signed JWT without `iat` and `exp`. Default: a signed JWT. */
+  readonly form?: "jwt" | "opaque" | "undated";
+  /** Claims that replace or join the usual ones; undefined leaves one out. */
+  readonly claims?: Readonly<Record<string, unknown>>;
+}
+
+/** An access token that the emulator has issued. */
+export interface IssuedToken {
+  readonly value: string;
+  readonly jti: string;
+  readonly iamId: string;
+  /** Epoch seconds. */
+  readonly iat: number;
+  /** Epoch seconds. */
+  readonly exp: number;
+}
+
+/** What the emulator thinks of a token that it is shown. */
+export type Verdict =
+  | { readonly active: true; readonly jti: string; readonly claims: Readonly<Record<string, unknown>> }
+  | { readonly active: false; readonly reason: string };
+
+/** The access tokens of one emulator. */
+export interface Tokens {
+  issue(order: TokenOrder): Promise<IssuedToken>;
+  /** Judges a token: signature, known and not revoked, `exp` against `nowMs`, account valid. */
+  verify(value: string, nowMs: number): Promise<Verdict>;
+  /** The last token issued to that identity by that grant to that client. */
+  last(order: TokenOrder): IssuedToken | undefined;
+  /** The `jti` of a token of this emulator, whatever its state. */
+  jtiOf(value: string): string | undefined;
+  /** Revokes by value or `jti`; false when there is no such token. */
+  revoke(valueOrJti: string): boolean;
+  /** Revokes all that have been issued so far, and says how many they were. */
+  revokeAll(): number;
+  /** Forgets every token: none is accepted any more. */
+  reset(): void;
+}
+
+interface Entry {
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly expiresAt: number | undefined;
+  revoked: boolean;
+}
+
+/** The most tokens that are remembered; the oldest are forgotten first, and refused from then on. */
+const keptTokens = 100_000;
+
+/** Makes the ledger of tokens. */
+export function createTokens(keys: SigningKeys): Tokens {
+  const entries = new Map<string, Entry>();
+  const opaque = new Map<string, string>();
+  const latest = new Map<string, IssuedToken>();
+
+  const jtiOf = (value: string) => {
+    const jti = opaque.get(value) ?? unverifiedJti(value);
+    return jti !== undefined && entries.has(jti) ? jti : undefined;
+  };
+
+  async function issue(order: TokenOrder): Promise<IssuedToken> {
+    const { form = "jwt" } = order;
+    const claims = claimsOf(order);
+    const jti = typeof claims.jti === "string" ? claims.jti : crypto.randomUUID();
+    const value = form === "opaque" ? `opaque-${randomHex(24)}` : await sign(claims, keys);
+    const exp = typeof claims.exp === "number" ? claims.exp : undefined;
+    entries.set(jti, { claims, expiresAt: exp === undefined ? undefined : exp * 1000, revoked: false });
+    if (form === "opaque") opaque.set(value, jti);
+    if (entries.size > keptTokens) forgetOldest();
+    const iat = Math.floor(order.issuedAt / 1000);
+    const token = { value, jti, iamId: iamIdOf(order.identity), iat, exp: exp ?? iat + order.lifetimeS };
+    latest.set(ownerOf(order), token);
+    return token;
+  }
+
+  function forgetOldest(): void {
+    for (const jti of entries.keys()) {
+      entries.delete(jti);
+      break;
+    }
+    for (const [value, jti] of opaque) if (!entries.has(jti)) opaque.delete(value);
+  }
+
+  async function verify(value: string, nowMs: number): Promise<Verdict> {
+    if (!opaque.has(value) && !(await signedByUs(value, keys)))
+      return { active: false, reason: "The token was not issued here." };
+    const jti = jtiOf(value);
+    const entry = jti === undefined ? undefined : entries.get(jti);
+    if (jti === undefined || !entry) return { active: false, reason: "The token is not known." };
+    if (entry.revoked) return { active: false, reason: "The token is revoked." };
+    if (entry.expiresAt !== undefined && entry.expiresAt <= nowMs)
+      return { active: false, reason: "The token is expired." };
+    if (!isValidAccount(entry.claims.account)) return { active: false, reason: "The account is not valid." };
+    return { active: true, jti, claims: entry.claims };
+  }
+
+  return {
+    issue,
+    verify,
+    jtiOf,
+    last: (order) => latest.get(ownerOf(order)),
+    revoke(valueOrJti) {
+      const entry = entries.get(jtiOf(valueOrJti) ?? valueOrJti);
+      if (entry) entry.revoked = true;
+      return entry !== undefined;
+    },
+    revokeAll() {
+      const live = [...entries.values()].filter((entry) => !entry.revoked);
+      for (const entry of live) entry.revoked = true;
+      return live.length;
+    },
+    reset() {
+      entries.clear();
+      opaque.clear();
+      latest.clear();
+    },
+  };
+}
+
+function claimsOf(order: TokenOrder): Record<string, unknown> {
+  const { identity, account, issuer, grantType, clientId, issuedAt, lifetimeS, form } = order;
+  const iat = Math.floor(issuedAt / 1000);
+  const claims: Record<string, unknown> = {
+    ...identityClaims(identity),
+    authn: authnClaim(order.authn ?? identity),
+    account: { valid: account.valid, bss: account.id, frozen: true },
+    ...(form === "undated" ? {} : { iat, exp: iat + lifetimeS }),
+    iss: issuer,
+    grant_type: grantType,
+    scope: "ibm openid",
+    client_id: clientId,
+    acr: 1,
+    amr: ["pwd"],
+    ...order.claims,
+  };
+  return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
+}
+
+async function sign(claims: Record<string, unknown>, keys: SigningKeys): Promise<string> {
+  const { kid, privateKey } = await keys.current();
+  return new SignJWT(claims).setProtectedHeader({ kid, alg: "RS256" }).sign(privateKey);
+}
+
+async function signedByUs(value: string, keys: SigningKeys): Promise<boolean> {
+  const getKey = async ({ kid }: { kid?: string }) => {
+    const key = await keys.find(kid);
+    if (!key) throw new Error("unknown kid");
+    return key.publicKey;
+  };
+  return compactVerify(value, getKey, { algorithms: ["RS256"] }).then(
+    () => true,
+    () => false,
+  );
+}
+
+function unverifiedJti(value: string): string | undefined {
+  try {
+    return decodeJwt(value).jti;
+  } catch {
+    return undefined;
+  }
+}
+
+function ownerOf({ identity, grantType, clientId }: TokenOrder): string {
+  return JSON.stringify([iamIdOf(identity), grantType, clientId]);
+}
+
+function isValidAccount(account: unknown): boolean {
+  return typeof account === "object" && account !== null && "valid" in account && account.valid === true;
+}
