@@ -141,6 +141,6 @@ function notAllowed(url: URL | undefined, origins: readonly string[]): IamError 
       ? "It has no absolute URL."
       : url.username !== "" || url.password !== ""
         ? "Its URL has credentials in it: remove them."
-        : `If ${url.origin} may have it, add that to origins (now ${origins.slice(0, 5).join(", ")}); otherOrigins: "pass" sends without.`;
+        : `If it should, add "${url.origin}" to origins (now ${origins.slice(0, 5).join(", ")}); otherOrigins: "pass" sends it without.`;
   return new IamError("ERR_IAM_ORIGIN_NOT_ALLOWED", `The request may not carry the token. ${problem}`);
 }
