@@ -27,10 +27,10 @@ export async function applyFault(fault: Fault, scene: FaultScene): Promise<Answe
   switch (fault.kind) {
     case "delay":
       await wait(fault.ms, incoming.signal);
-      return fault.then ? applyFault(fault.then, scene) : serve();
+      return fault.next ? applyFault(fault.next, scene) : serve();
     case "hold":
       await Promise.race([fault.until, aborted(incoming.signal)]);
-      return fault.then ? applyFault(fault.then, scene) : serve();
+      return fault.next ? applyFault(fault.next, scene) : serve();
     case "hang":
       return aborted(incoming.signal);
     case "reset":

@@ -21,13 +21,13 @@ export const faultTargets = [
  * Kinds that need a token (`opaque-token` to `error-in-200`) change only what the token endpoint answers.
  * @example
  * emulator.fault({ kind: "throttle", retryAfter: 2 });
- * emulator.fault({ kind: "delay", ms: 300, then: { kind: "status", status: 503 } }, { times: 2 });
+ * emulator.fault({ kind: "delay", ms: 300, next: { kind: "status", status: 503 } }, { times: 2 });
  */
 export type Fault =
-  /** Answers late, and then as `then` says, else properly. */
-  | { readonly kind: "delay"; readonly ms: number; readonly then?: Fault }
-  /** Answers when the promise settles, and then as `then` says, else properly. In-process only. */
-  | { readonly kind: "hold"; readonly until: PromiseLike<unknown>; readonly then?: Fault }
+  /** Answers late, and then as `next` says, else properly. */
+  | { readonly kind: "delay"; readonly ms: number; readonly next?: Fault }
+  /** Answers when the promise settles, and then as `next` says, else properly. In-process only. */
+  | { readonly kind: "hold"; readonly until: PromiseLike<unknown>; readonly next?: Fault }
   /** Never answers. */
   | { readonly kind: "hang" }
   /** Cuts the connection instead of answering. */
@@ -59,7 +59,7 @@ export type Fault =
   /** Answers the token that was issued last to the same identity, with what is left of its life. */
   | { readonly kind: "same-token" }
   /** Answers a token that no `Authorization` header can carry. */
-  | { readonly kind: "bad-token"; readonly flaw: "line-break" | "non-ascii" | "space" | "empty" }
+  | { readonly kind: "bad-token"; readonly flaw: TokenFlaw }
   /** Answers 200 without the `access_token` member. */
   | { readonly kind: "no-token" }
   /** Answers an IAM error body, but with status 200. */
@@ -78,6 +78,11 @@ export type Fault =
     }
   /** Answers this one request as if the server's clock were `ms` ahead; `clock.skew` does it for all. */
   | { readonly kind: "skew"; readonly ms: number };
+
+/** Why a token cannot go into an `Authorization` header. */
+export type TokenFlaw = (typeof tokenFlaws)[number];
+
+const tokenFlaws = ["line-break", "non-ascii", "space", "empty"] as const;
 
 /** A `Retry-After`: seconds, the text of the header, or a number of seconds from now as an HTTP date. */
 export type RetryAfter = number | string | { readonly dateInS: number };
@@ -188,7 +193,9 @@ export function isFault(value: unknown): value is Fault {
   const members = new Map<string, unknown>(Object.entries(value));
   const needs = Object.entries(required).find(([kind]) => kind === members.get("kind"))?.[1];
   if (!needs) return false;
-  if (members.get("then") !== undefined && !isFault(members.get("then"))) return false;
+  if (members.get("next") !== undefined && !isFault(members.get("next"))) return false;
+  if (members.get("kind") === "bad-token" && !tokenFlaws.some((flaw) => flaw === members.get("flaw")))
+    return false;
   return Object.entries(needs).every(([name, type]) => typeof members.get(name) === type);
 }
 

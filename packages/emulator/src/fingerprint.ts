@@ -10,7 +10,7 @@ export async function fingerprint(secret: string): Promise<string> {
 }
 
 /** Lower-case hex digits of some bytes. */
-export function hex(bytes: Uint8Array): string {
+function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

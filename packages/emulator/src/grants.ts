@@ -5,7 +5,7 @@ import type { Identity } from "./identity.ts";
 import type { TokenOrder } from "./tokens.ts";
 
 /** What a grant decides: who the token is for. Everything else of the answer is the token endpoint's. */
-export interface Granted {
+interface Granted {
   readonly identity: Identity;
   /** Who has authenticated, when that is someone else. */
   readonly authn?: Identity;

@@ -6,7 +6,7 @@ export type { Emulator, EmulatorOptions, IssueOptions } from "./emulator.ts";
 export { createEmulator } from "./emulator.ts";
 export type { EmulatorErrorCode } from "./emulator-error.ts";
 export { EmulatorError } from "./emulator-error.ts";
-export type { Fault, FaultHandle, FaultOptions, FaultTarget, RetryAfter } from "./faults.ts";
+export type { Fault, FaultHandle, FaultOptions, FaultTarget, RetryAfter, TokenFlaw } from "./faults.ts";
 export { faultTargets } from "./faults.ts";
 export type { FetchHandler } from "./fetch-face.ts";
 export { fingerprint } from "./fingerprint.ts";

@@ -92,7 +92,7 @@ function contextOf(incoming: Incoming, request: RequestContext): Record<string, 
 }
 
 /** IAM's own form of a moment: `dd.MM.yyyy HH:mm:ss:SSS UTC`. */
-export function timestamp(epochMs: number): string {
+function timestamp(epochMs: number): string {
   const [date = "", time = ""] = new Date(epochMs).toISOString().slice(0, -1).split("T");
   return `${date.split("-").reverse().join(".")} ${time.replace(".", ":")} UTC`;
 }
@@ -113,7 +113,7 @@ function errorHeaders({ transactionId }: RequestContext): Record<string, string>
 }
 
 /** What keeps an answer out of every cache. */
-export const noStore: Readonly<Record<string, string>> = {
+const noStore: Readonly<Record<string, string>> = {
   "cache-control": "no-cache, no-store, must-revalidate",
   expires: "0",
   pragma: "no-cache",

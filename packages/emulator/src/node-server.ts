@@ -79,7 +79,7 @@ async function open(
   { port = 0, host = "127.0.0.1", allowRemote = false }: ListenOptions,
 ): Promise<Server> {
   if (!isLoopback(host) && !allowRemote) {
-    const message = `The emulator does not listen on ${host}, beyond this machine, unless allowRemote is true: it hands out tokens to anyone who knows a test key.`;
+    const message = `The emulator does not listen on ${host}, beyond this machine, unless allowRemote is true (--allow-remote): it hands out tokens to anyone who knows a test key.`;
     throw new EmulatorError("ERR_EMULATOR_REMOTE", message);
   }
   const server = createServer((request, response) => void serve(answer, request, response));

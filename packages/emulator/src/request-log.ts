@@ -59,7 +59,7 @@ export interface RequestEvent {
 }
 
 /** What the log notes about a request when it comes. */
-export type Received = Omit<LogEntry, "id" | "status" | "outcome" | "errorCode" | "fault">;
+type Received = Omit<LogEntry, "id" | "status" | "outcome" | "errorCode" | "fault">;
 
 /** A request that is being answered. */
 export interface OpenEntry {

@@ -1,7 +1,7 @@
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK } from "jose";
 
 /** One RSA key that signs tokens: the members that IAM publishes, and the private half. */
-export interface SigningKey {
+interface SigningKey {
   readonly kid: string;
   readonly jwk: JWK;
   readonly publicKey: CryptoKey;
