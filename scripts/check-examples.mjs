@@ -1,4 +1,4 @@
-// Type-checks what people copy: every ```ts block of the READMEs, and every @example of a doc comment in packages/*/src.
+// Type-checks what people copy: every ```ts block of the READMEs and docs, and every @example of a doc comment in packages/*/src.
 // Each stands alone, as a module of the package that it is written in; every @iam package can be imported. Errors are told
 // at the file and line of the example. Usage: node scripts/check-examples.mjs [root of the workspace]
 import { spawnSync } from "node:child_process";
@@ -23,7 +23,8 @@ function blocks(lines) {
       open = undefined;
     } else open.code.push(line);
   }
-  return found;
+  // One that is never closed goes to the end, as Markdown has it.
+  return open === undefined ? found : [...found, open];
 }
 
 /** The examples in the doc comments of a source file; one without a block is a problem, since nothing checks it. */
@@ -120,7 +121,13 @@ try {
       cwd: root,
       encoding: "utf8",
     });
-    if (status !== 0) problems.push(...(stdout + stderr).trim().split("\n").map(atExample));
+    if (status !== 0)
+      problems.push(
+        ...(stdout + stderr)
+          .trim()
+          .split(/\n(?! )/)
+          .map(atExample),
+      );
   }
 } finally {
   for (const folder of scratches) if (existsSync(folder)) rmSync(folder, { recursive: true });
@@ -128,7 +135,7 @@ try {
 
 /** An error line of tsc at the place where the example stands. */
 function atExample(line) {
-  const [, path, row, rest] = /^(\S+?)\((\d+),\d+\): (.*)$/.exec(line) ?? [];
+  const [, path, row, rest] = /^(.+?)\((\d+),\d+\): (.*)$/s.exec(line) ?? [];
   const example = path && written.get(resolve(root, path));
   return example ? `${example.file}:${row}: ${rest}` : line;
 }
