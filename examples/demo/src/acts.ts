@@ -48,6 +48,8 @@ export async function actRefresh(stage: Stage): Promise<void> {
     what: "a refresh before the token expired",
   });
   const spareMs = (refreshed.before ?? 0) - Date.now();
+  if (refreshed.reason !== "expiring")
+    throw new Error("Not as it should be: nobody asked for a token before the old one was over.");
   await settle();
   const during = difference(before, emulator.counters);
   expectNoFailure(stage);
@@ -90,9 +92,11 @@ export async function actOutage(stage: Stage): Promise<void> {
   const before = emulator.counters;
   const failedBefore = watch.failedExchanges;
   const outage = emulator.fault({ kind: "status", status: 503 }, { times: Number.POSITIVE_INFINITY });
-  for (let attempt = 1; attempt <= 2; attempt++) {
-    await watch.next("exchange_failed", { withinMs, what: `failed refresh ${attempt}` });
-  }
+  const first = await watch.next("exchange_failed", { withinMs, what: "a refresh during the outage" });
+  const failedAt = performance.now();
+  await watch.next("exchange_failed", { withinMs, what: "another try during the outage" });
+  const pauseMs = Math.ceil(performance.now() - failedAt);
+  expect(pauseMs, { atLeast: Math.floor(first.coolDownMs) }, "milliseconds that IAM was left alone");
   const recovered = watch.next("exchange_succeeded", { withinMs, what: "a refresh after the outage" });
   outage.remove();
   screen.note("IAM is back. The next try is the manager's own, nobody tells it.");

@@ -34,24 +34,27 @@ function before(source: string): string[] {
 
 const jwt = /eyJ[\w-]+\.[\w-]+/;
 
-describe.concurrent("the demo", { timeout: 60_000 }, () => {
-  test("shows five acts and a table in plain lines, and ends with 0", async () => {
-    const { code, output } = await runDemo();
-    expect(output).not.toMatch(/✗|Not as it should be/);
-    for (const act of ["1  First token", "2  Cached", "3  Refreshed in time", "4  Revoked", "5  Outage"])
-      expect(output).toContain(` ${act}. `);
-    expect(output.match(/ ✓ {2}/g)).toHaveLength(5);
-    expect(output.match(/IAM answered 503;/g)).toHaveLength(2);
-    expect(output).toMatch(/│ Grants +│ +4 │ tokens that IAM gave, for 6 token requests/);
-    expect(output).toMatch(/│ Requests +│ +[\d,]{4,} │/);
-    expect(output).toMatch(/│ Failures +│ +0 │/);
-    expect(output).toMatch(/│ Longest wait +│ +[\d.]+ m?s │/);
-    expect(output).not.toContain("\u001b");
-    expect(output).not.toMatch(jwt);
-    expect(output).not.toContain("emulator-user-api-key");
-    expect(code).toBe(0);
-  });
+// By itself: what it shows is timed.
+test("the demo shows five acts and a table in plain lines, and ends with 0", {
+  timeout: 60_000,
+}, async () => {
+  const { code, output } = await runDemo();
+  expect(output).not.toMatch(/✗|Not as it should be/);
+  for (const act of ["1  First token", "2  Cached", "3  Refreshed in time", "4  Revoked", "5  Outage"])
+    expect(output).toContain(` ${act}. `);
+  expect(output.match(/ ✓ {2}/g)).toHaveLength(5);
+  expect(output.match(/IAM answered 503;/g)).toHaveLength(2);
+  expect(output).toMatch(/│ Grants +│ +4 │ tokens that IAM gave, for 6 token requests/);
+  expect(output).toMatch(/│ Requests +│ +[\d,]{4,} │/);
+  expect(output).toMatch(/│ Failures +│ +0 │/);
+  expect(output).toMatch(/│ Longest wait +│ +[\d.]+ m?s │/);
+  expect(output).not.toContain("\u001b");
+  expect(output).not.toMatch(jwt);
+  expect(output).not.toContain("emulator-user-api-key");
+  expect(code).toBe(0);
+});
 
+describe.concurrent("the demo", { timeout: 60_000 }, () => {
   test("ends with 1 and says so when a request fails", async () => {
     const breakOne = `
       const { fetch } = globalThis;
@@ -115,19 +118,19 @@ describe.concurrent("the demo", { timeout: 60_000 }, () => {
     {
       title: "a key that IAM does not know",
       env: { IBMCLOUD_API_KEY: "canary-unknown" },
-      message: /BXNIM0415E.*not\s+found/s,
+      message: /BXNIM0415E/,
     },
-    { title: "an empty key", env: { IBMCLOUD_API_KEY: "" }, message: /API key is empty/ },
-    { title: "a padded key", env: { IBMCLOUD_API_KEY: " canary-padded" }, message: /white space/ },
+    { title: "an empty key", env: { IBMCLOUD_API_KEY: "" }, message: /API key.* empty/s },
+    { title: "a padded key", env: { IBMCLOUD_API_KEY: " canary-padded" }, message: /white\s*space/ },
     {
       title: "an endpoint in the clear",
       env: { IBMCLOUD_API_KEY: "any", IAM_URL: "http://iam.test" },
-      message: /in the clear/,
+      message: /https/,
     },
     {
       title: "an endpoint that is none",
       env: { IBMCLOUD_API_KEY: "any", IAM_URL: "" },
-      message: /IAM_URL.*absolute\s+URL/s,
+      message: /IAM_URL.*tokenEndpoint must be/s,
     },
   ]) {
     test(`ends with 1 and the error's own text for ${title}`, async (context) => {
