@@ -11,9 +11,6 @@ export interface CommandLine {
 
 /**
  * Reads a command line; `--help`, `--version` and mistakes end the process, as commands do.
- *
- * @example
- * parseCommandLine(["--port", "8080", "--fault", "throttle,retryAfter=2"], "1.0.0");
  */
 export function parseCommandLine(args: readonly string[], version: string): CommandLine {
   const command = new Command("iam-emulator")

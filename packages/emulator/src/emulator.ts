@@ -95,9 +95,15 @@ export interface EmulatorCore {
  * Makes a local IAM that lives in this process and is asked through its `fetch`.
  *
  * Errors: ERR_EMULATOR_OPTION for options that make no sense.
+ *
  * @example
+ * ```ts
+ * import { createEmulator } from "@iam/emulator";
  * const emulator = createEmulator({ expiresInS: 90 });
- * const response = await emulator.fetch("https://iam.test/identity/token", { method: "POST", body: form });
+ * const grant_type = "urn:ibm:params:oauth:grant-type:apikey";
+ * const body = new URLSearchParams({ grant_type, apikey: emulator.apiKey });
+ * export const response = await emulator.fetch("https://iam.test/identity/token", { method: "POST", body });
+ * ```
  */
 export function createEmulator(options: EmulatorOptions = {}): Emulator {
   return createCore(options).emulator;

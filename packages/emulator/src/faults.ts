@@ -19,9 +19,14 @@ export const faultTargets = [
  * One way in which an answer goes wrong. Durations are in milliseconds of real time.
  *
  * Kinds that need a token (`opaque-token` to `error-in-200`) change only what the token endpoint answers.
+ *
  * @example
+ * ```ts
+ * import { createEmulator } from "@iam/emulator";
+ * const emulator = createEmulator();
  * emulator.fault({ kind: "throttle", retryAfter: 2 });
  * emulator.fault({ kind: "delay", ms: 300, next: { kind: "status", status: 503 } }, { times: 2 });
+ * ```
  */
 export type Fault =
   /** Answers late, and then as `next` says, else properly. */

@@ -46,9 +46,16 @@ export interface RunningEmulator extends Emulator, Listener {
  *
  * Errors: ERR_EMULATOR_REMOTE for a host beyond loopback without `allowRemote`, ERR_EMULATOR_LISTEN when the system
  * refuses, ERR_EMULATOR_OPTION for options that make no sense.
+ *
  * @example
- * await using emulator = await startEmulator();
+ * ```ts
+ * import { apiKeyGrant, createTokenManager } from "@iam/core";
+ * import { startEmulator } from "@iam/emulator";
+ * const emulator = await startEmulator();
  * const manager = createTokenManager({ grant: apiKeyGrant(emulator.apiKey), tokenEndpoint: emulator.url });
+ * export const { expiresAt } = await manager.getToken();
+ * await emulator.close();
+ * ```
  */
 export async function startEmulator(options: StartOptions = {}): Promise<RunningEmulator> {
   const { emulator, answer } = createCore(options);
