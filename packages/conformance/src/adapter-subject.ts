@@ -84,8 +84,8 @@ export type Capability =
   | "blobs"
   /** A URL is handed to the client as text, and not parsed before. */
   | "url text"
-  /** A redirect to another listed origin gets a token there; false where the platform follows and drops it. */
-  | "token on redirect to a listed origin";
+  /** Redirects are judged one by one; where the platform follows them, it drops the token on the way to another origin. */
+  | "judge redirects";
 
 /**
  * An adapter as the contract wants it.
