@@ -17,9 +17,10 @@ export function protect(handler: ProtectedHandler): (call: Call) => Promise<Answ
   return async (call) => {
     const verdict = await presented(call);
     if (verdict === undefined) return refuseBearer(401);
-    return verdict.active
-      ? handler(call, verdict.claims)
-      : refuseBearer(401, "invalid_token", verdict.reason);
+    if (!verdict.active) return refuseBearer(401, "invalid_token", verdict.reason);
+    if (!verdict.forResources || !call.iam.settings.accountValid)
+      return refuseBearer(401, "invalid_token", "The token is not for a valid account.");
+    return handler(call, verdict.claims);
   };
 }
 
