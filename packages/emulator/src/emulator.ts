@@ -125,6 +125,7 @@ export function createCore(options: EmulatorOptions): EmulatorCore {
   const clock = createClock(options.now ?? (() => Date.now()));
   const keys = createSigningKeys(clock.now, options.signingKey);
   const accountId = options.accountId ?? defaultAccountId;
+  let instanceId: string | undefined;
   const iam: Iam = {
     clock,
     keys,
@@ -135,7 +136,11 @@ export function createCore(options: EmulatorOptions): EmulatorCore {
     refreshTokens: createRefreshTokens(),
     metadata: options.metadata ?? {},
     accountId,
-    instanceId: createInstanceId(),
+    // Late, because some runtimes have no random numbers while modules are being loaded.
+    get instanceId() {
+      instanceId ??= createInstanceId();
+      return instanceId;
+    },
     settings: initial,
     issuer: (origin) => (typeof issuer === "string" ? issuer : issuer(origin)),
     tokenEndpoint: (origin) => `${tokenEndpointOrigin ?? origin}/identity/token`,

@@ -56,7 +56,8 @@ export interface Counters {
 
 /** What happens to requests, told to {@link RequestLog.subscribe}. */
 export interface RequestEvent {
-  readonly type: "received" | "ended";
+  /** `changed` when it meets a fault, is granted, refused or answered; then it goes on. */
+  readonly type: "received" | "changed" | "ended";
   readonly entry: LogEntry;
 }
 
@@ -108,6 +109,11 @@ export function createRequestLog(limit: number): RequestLog {
     const count = (edit: Partial<Record<NumberNames, number>>) => {
       if (born === era) add(edit);
     };
+    const countStatus = (status: number) => {
+      const before = counters.resourceRequestsByStatus;
+      const resourceRequestsByStatus = { ...before, [status]: (before[status] ?? 0) + 1 };
+      if (born === era) counters = { ...counters, resourceRequestsByStatus };
+    };
     const tell = (type: RequestEvent["type"]) => {
       for (const listener of listeners) listener({ type, entry });
     };
@@ -123,20 +129,21 @@ export function createRequestLog(limit: number): RequestLog {
       met(fault) {
         change({ fault });
         count({ faults: 1 });
+        tell("changed");
       },
-      granted: () => count({ grants: 1 }),
+      granted() {
+        count({ grants: 1 });
+        tell("changed");
+      },
       refused(errorCode) {
         change({ errorCode });
         if (isToken) count({ refusals: 1 });
+        tell("changed");
       },
       answered(status) {
         change({ status });
-        if (!isResource || born !== era) return;
-        const before = counters.resourceRequestsByStatus;
-        counters = {
-          ...counters,
-          resourceRequestsByStatus: { ...before, [status]: (before[status] ?? 0) + 1 },
-        };
+        if (isResource) countStatus(status);
+        tell("changed");
       },
       ended(outcome) {
         if (entry.outcome !== undefined) return;

@@ -259,6 +259,8 @@ describe("assume", () => {
     const emulator = await emulating();
     const body = await assume(emulator, await tokenOf(emulator), fields);
     expect(body).toMatchObject({ refresh_token: "not_supported" });
+    const byClient = { grant_type: urn("assume"), access_token: await tokenOf(emulator), ...fields };
+    expect(await ask(emulator, byClient, bx)).toMatchObject({ refresh_token: "not_supported" });
     expect(claimsOf(body)).toMatchObject({
       iam_id: `iam-${defaultProfile.id}`,
       realmid: "iam",

@@ -39,7 +39,9 @@ describe("the SaaS console", () => {
       7200, 30,
     ]);
     expect(decodeProtectedHeader(String(body.token)).kid).toMatch(/^[\w-]{43}$/);
-    expect((await askResource(emulator.url, String(body.token))).status).toBe(200);
+    expect(await jsonOf(await askResource(emulator.url, String(body.token)))).toMatchObject({
+      iam_id: defaultUser.iamId,
+    });
     expect(emulator.counters).toMatchObject({ tokenRequests: 1, grants: 1 });
   });
 
