@@ -77,15 +77,15 @@ export interface AdapterClient {
 /** What some clients truly cannot do. */
 export type Capability =
   /** A ReadableStream as the body. */
-  | "streams"
+  | "send streams"
   /** A FormData as the body. */
-  | "forms"
+  | "send forms"
   /** A Blob as the body. */
-  | "blobs"
+  | "send blobs"
   /** A URL is handed to the client as text, and not parsed before. */
-  | "url text"
-  /** A redirect to another listed origin gets a token there; false where the platform follows and drops it. */
-  | "token on redirect to a listed origin";
+  | "take URLs as text"
+  /** Redirects are judged one by one; where the platform follows them, it drops the token on the way to another origin. */
+  | "judge redirects";
 
 /**
  * An adapter as the contract wants it.

@@ -1,4 +1,5 @@
 import { EmulatorError } from "./emulator-error.ts";
+import { type IamErrorCode, iamErrors } from "./iam-errors.ts";
 
 /** Which part of the emulator a fault is for: `any` is all of them. */
 export type FaultTarget = (typeof faultTargets)[number];
@@ -12,6 +13,12 @@ export const faultTargets = [
   "discovery",
   "introspect",
   "userinfo",
+  "passcode",
+  "profiles",
+  "metadata-identity",
+  "metadata-token",
+  "mcsp",
+  "cp4d",
   "any",
 ] as const;
 
@@ -53,6 +60,8 @@ export type Fault =
   | { readonly kind: "html"; readonly status?: number }
   /** Answers that status with an error body: IAM's, a bearer challenge for 401 on a resource. */
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: RetryAfter }
+  /** Refuses as IAM does, with that code of its table, such as BXNIM0434E. */
+  | { readonly kind: "refuse"; readonly errorCode: IamErrorCode; readonly details?: string }
   /** Answers 429. Without `retryAfter` there is no such header. */
   | { readonly kind: "throttle"; readonly retryAfter?: RetryAfter }
   /** Sends the client elsewhere. Default: status 307. */
@@ -176,6 +185,7 @@ const required: Readonly<Record<Fault["kind"], Readonly<Record<string, string>>>
   "broken-json": {},
   html: {},
   status: { status: "number" },
+  refuse: { errorCode: "string" },
   throttle: {},
   redirect: { location: "string" },
   "opaque-token": {},
@@ -199,8 +209,9 @@ export function isFault(value: unknown): value is Fault {
   const needs = Object.entries(required).find(([kind]) => kind === members.get("kind"))?.[1];
   if (!needs) return false;
   if (members.get("next") !== undefined && !isFault(members.get("next"))) return false;
-  if (members.get("kind") === "bad-token" && !tokenFlaws.some((flaw) => flaw === members.get("flaw")))
-    return false;
+  const [kind, flaw, errorCode] = ["kind", "flaw", "errorCode"].map((name) => members.get(name));
+  if (kind === "bad-token" && !tokenFlaws.some((known) => known === flaw)) return false;
+  if (kind === "refuse" && !Object.hasOwn(iamErrors, String(errorCode))) return false;
   return Object.entries(needs).every(([name, type]) => typeof members.get(name) === type);
 }
 

@@ -91,7 +91,7 @@ for (const [trick, make] of tricks) {
       await scene.send({ url }).catch(() => {});
       expect(recorder.requests).toEqual([]);
     },
-    ["url text"],
+    ["take URLs as text"],
   );
 }
 
@@ -102,7 +102,7 @@ add(
     await scene.failure(scene.send({ url }));
     expect(scene.counters.resourceRequests).toBe(0);
   },
-  ["url text"],
+  ["take URLs as text"],
 );
 
 for (const [spelling, change] of [
@@ -115,7 +115,7 @@ for (const [spelling, change] of [
     async (scene) => {
       expect((await scene.send({ url: change(scene.resource) })).status).toBe(200);
     },
-    ["url text"],
+    ["take URLs as text"],
   );
 }
 
