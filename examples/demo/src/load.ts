@@ -1,7 +1,7 @@
 import { setInterval } from "node:timers/promises";
 
 /** What the callers of the protected resource have seen. */
-export interface LoadCounts {
+interface LoadCounts {
   /** Requests begun. */
   readonly requests: number;
   /** Requests that ended with 200. */

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { apiKeyGrant, type Clock, createTokenManager, systemClock, type TokenManager } from "@iam/core";
+import { iamFetch } from "@iam/fetch";
 import Provider, { type Adapter, type AdapterPayload, errors } from "oidc-provider";
 import { expect, onTestFinished, test } from "vitest";
 
@@ -11,6 +12,10 @@ const client = { clientId: "program", clientSecret: "program-secret" };
 const apiKeyGrantType = "urn:ibm:params:oauth:grant-type:apikey";
 
 interface Running {
+  /** The origin of the server, which has a protected resource at `/api` too. */
+  readonly issuer: string;
+  /** Makes the server forget a token. */
+  revoke(accessToken: string): Promise<void>;
   readonly tokenEndpoint: string;
   readonly introspectionEndpoint: string;
   /** Token requests so far. */
@@ -57,11 +62,18 @@ async function serving(): Promise<Running> {
   );
   let tokenRequests = 0;
   const handle = provider.callback();
-  server.on("request", (request, response) => {
+  const answerApi = async ({ authorization = "" }: IncomingHttpHeaders) => {
+    const token = await provider.ClientCredentials.find(authorization.slice("Bearer ".length));
+    return token?.isValid ? 200 : 401;
+  };
+  server.on("request", async (request, response) => {
     if (request.url === "/token") tokenRequests++;
-    handle(request, response);
+    if (request.url === "/api") response.writeHead(await answerApi(request.headers)).end();
+    else handle(request, response);
   });
   return {
+    issuer,
+    revoke: async (accessToken) => (await provider.ClientCredentials.find(accessToken))?.destroy(),
     tokenEndpoint: `${issuer}/token`,
     introspectionEndpoint: `${issuer}/token/introspection`,
     get tokenRequests() {
@@ -170,4 +182,16 @@ test("the refusal of a client by oidc-provider keeps its RFC 6749 code", async (
     status: 401,
     errorCode: "invalid_client",
   });
+});
+
+test("a token of oidc-provider opens its resource, and one that was revoked is replaced on the way", async () => {
+  const server = await serving();
+  const manager = managerOf(server);
+  const fetch = iamFetch({ manager, origins: [server.issuer] });
+  expect((await fetch(`${server.issuer}/api`)).status).toBe(200);
+  const { accessToken } = await manager.getToken();
+  await server.revoke(accessToken);
+  expect((await fetch(`${server.issuer}/api`)).status).toBe(200);
+  expect((await manager.getToken()).accessToken).not.toBe(accessToken);
+  expect(server.tokenRequests).toBe(2);
 });
