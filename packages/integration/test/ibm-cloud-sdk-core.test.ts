@@ -41,9 +41,9 @@ test("IBM's own client keeps the emulator's token for the next request", async (
   expect(emulator.counters).toMatchObject({ grants: 1, resourceRequestsByStatus: { 200: 2 } });
 });
 
-test("IBM's own client asks the emulator again when the token's expiration has passed", async () => {
+test("IBM's own client asks the emulator again when the token's exp claim has passed", async () => {
   const emulator = await emulating();
-  // The client compares `expiration` with its own clock: a server two hours behind gives it expired tokens.
+  // The client compares the token's `exp` claim with its own clock: a server two hours behind gives it expired tokens.
   emulator.clock.skew(-7_200_000);
   const service = serviceOf(emulator);
   await service.read("/resource");
