@@ -54,7 +54,10 @@ export type ComputeResourceOptions = Pick<ComputeResource, "token"> & Partial<Co
  * Users, trusted profiles and compute resources of an emulator; adding one with a known name replaces it.
  *
  * @example
- * const passcode = emulator.directory.createPasscode();
+ * ```ts
+ * import { createEmulator } from "@iam/emulator";
+ * export const passcode = createEmulator().directory.createPasscode();
+ * ```
  */
 export interface Directory {
   addUser(options: UserOptions): User;
