@@ -56,8 +56,7 @@ export type ComputeResourceOptions = Pick<ComputeResource, "token"> & Partial<Co
  * @example
  * ```ts
  * import { createEmulator } from "@iam/emulator";
- * const emulator = createEmulator();
- * export const passcode = emulator.directory.createPasscode();
+ * export const passcode = createEmulator().directory.createPasscode();
  * ```
  */
 export interface Directory {
