@@ -181,6 +181,7 @@ describe("the fetch below", () => {
     const calls: Call[] = [];
     const once = make({ fetch: spyFetch(calls) });
     const twice = iamFetch({ manager, origins: [emulator.url], fetch: once });
+    expect(twice).toBe(once);
     await twice(resource);
     emulator.revokeAll();
     expect((await twice(resource)).status).toBe(200);
