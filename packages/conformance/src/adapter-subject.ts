@@ -92,14 +92,19 @@ export type Capability =
  *
  * @example
  * ```ts
+ * import { testAdapter } from "@iam/conformance";
+ * import { apiKeyGrant, createTokenManager, isIamError } from "@iam/core";
+ * import { iamFetch } from "@iam/fetch";
  * testAdapter({
  *   name: "fetch",
  *   core: { createTokenManager, apiKeyGrant, isIamError },
- *   createClient(options) {
- *     const fetch = iamFetch(options);
+ *   createClient(settings) {
+ *     const fetch = iamFetch(settings);
  *     return {
  *       async send({ url, ...init }) {
- *         const response = await fetch(url, init.body instanceof ReadableStream ? { ...init, duplex: "half" } : init);
+ *         // Only a stream wants it, and the types of the platform do not know it.
+ *         const duplex = init.body instanceof ReadableStream && { duplex: "half" as const };
+ *         const response = await fetch(url, Object.assign(init, duplex));
  *         return { status: response.status, text: await response.text(), response };
  *       },
  *     };

@@ -57,9 +57,8 @@ export function fetchTransport(
     try {
       return await fetch(request.url, { ...init, cache: "no-store" });
     } catch (error) {
-      // Some runtimes throw on the mere presence of `cache`, before anything is sent.
-      if (!(error instanceof Error) || error.name !== "TypeError" || !/cache/i.test(error.message))
-        throw error;
+      // Some runtimes throw on the mere presence of `cache`, before anything is sent: a TypeError, or workerd a plain Error.
+      if (!/\bcache\b/.test(String(error))) throw error;
       noStore = false;
       return fetch(request.url, init);
     }
