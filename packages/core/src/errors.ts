@@ -108,7 +108,7 @@ export class TokenEndpointError extends IamError {
  * ```
  */
 export function isIamError(error: unknown): error is IamError {
-  return typeof error === "object" && error !== null && brand in error;
+  return typeof error === "object" && member(error, brand) === true;
 }
 
 /** An error about an option, a key or a call: says what to change. */
@@ -137,16 +137,20 @@ export function nameAndCode(error: unknown): { name: string; code: string | unde
   let at: unknown = error;
   for (let depth = 0; depth < 4 && code === undefined && typeof at === "object" && at !== null; depth++) {
     code = word(at, "code", /^[A-Z][A-Z0-9_]{2,60}$/);
-    const inner: { cause?: unknown; errors?: unknown } = at;
-    at = inner.cause ?? (Array.isArray(inner.errors) ? inner.errors[0] : undefined);
+    at = member(at, "cause") ?? member(member(at, "errors"), 0);
   }
   return { name, code };
 }
 
 function word(from: unknown, key: string, shape: RegExp): string | undefined {
+  const value = member(from, key);
+  return typeof value === "string" && shape.test(value) ? value : undefined;
+}
+
+/** A member of somebody else's value, or undefined when reading it throws, as a getter or a revoked Proxy may. */
+function member(from: unknown, key: PropertyKey): unknown {
   try {
-    const value: unknown = (from as Record<string, unknown> | null | undefined)?.[key];
-    return typeof value === "string" && shape.test(value) ? value : undefined;
+    return (from as Record<PropertyKey, unknown> | null | undefined)?.[key];
   } catch {
     return undefined;
   }
