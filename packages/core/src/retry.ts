@@ -76,9 +76,23 @@ export function retryAfterMs(
 ): number | undefined {
   const text = header?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // IMF-fixdate and the two obsolete forms all begin with the name of a day.
-  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
-  const until = Date.parse(text);
-  const sentAt = Date.parse(at.date ?? "");
+  const until = httpDateMs(text);
+  const sentAt = httpDateMs(at.date ?? "");
   return Number.isNaN(until) ? undefined : Math.max(0, until - (Number.isNaN(sentAt) ? at.nowMs : sentAt));
+}
+
+const httpDate =
+  /^((Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \d\d-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d\d \d\d:\d\d:\d\d GMT|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/**
+ * An HTTP-date in epoch milliseconds, in any of its three forms; NaN for anything else.
+ *
+ * `Date.parse` alone reads far more than those, each engine in its own way, and takes the form without a zone for local
+ * time.
+ *
+ * Source: RFC 9110 section 5.6.7.
+ */
+export function httpDateMs(text: string): number {
+  if (!httpDate.test(text)) return Number.NaN;
+  return Date.parse(text.endsWith("GMT") ? text : `${text} GMT`);
 }

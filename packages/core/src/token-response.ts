@@ -1,5 +1,5 @@
 import { type IamError, TokenEndpointError } from "./errors.ts";
-import { retryAfterMs } from "./retry.ts";
+import { httpDateMs, retryAfterMs } from "./retry.ts";
 import { conceal } from "./secret.ts";
 
 /**
@@ -110,7 +110,7 @@ function lifetimeSeconds(
   const { expires_in, expiration } = body;
   if (expires_in !== undefined && expires_in !== null)
     return checkLifetime(seconds(expires_in), "expires_in");
-  const sentAt = date === undefined ? Number.NaN : Date.parse(date) / 1000;
+  const sentAt = httpDateMs(date ?? "") / 1000;
   if (expiration !== undefined && expiration !== null) {
     const expiresAt = seconds(expiration);
     if (Number.isNaN(expiresAt)) throw invalid("has an expiration that is not a number of seconds");
