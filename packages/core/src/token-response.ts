@@ -74,7 +74,7 @@ export function parseTokenResponse(response: TokenResponse): ParsedTokenResponse
   if (body === undefined)
     throw invalid("is not a JSON object. A proxy or a login page may have answered instead of it");
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
-  if ((body.error ?? body.errorCode) !== undefined)
+  if ((body.error ?? body.errorCode ?? undefined) !== undefined)
     throw invalid("holds an error under HTTP 200", codeOf(body));
   const { access_token, token_type, refresh_token, scope } = body;
   if (typeof access_token !== "string" || access_token === "") throw invalid("has no access_token");
@@ -245,7 +245,8 @@ function codeOf(body: Record<string, unknown>): string | undefined {
   const errors: unknown = body.errors;
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
   const code = body.errorCode ?? body.error ?? (first as { code?: unknown } | null | undefined)?.code;
-  return typeof code === "string" && /^(BXN[A-Z]{1,4}\d{4}[A-Z]|[a-z]+(_[a-z]+){1,4})$/.test(code)
+  return typeof code === "string" &&
+    /^(?=.{1,64}$)(BXN[A-Z]{1,4}\d{4}[A-Z]|[a-z]+(_[a-z]+){1,4}|unauthenticated|unauthorized)$/.test(code)
     ? code
     : undefined;
 }
