@@ -84,22 +84,23 @@ export function originRules(options: OriginOptions = {}): OriginRules {
   }
   if (otherOrigins !== "refuse" && otherOrigins !== "pass")
     throw configError('otherOrigins must be "refuse" or "pass".');
-  const listed: readonly string[] = origins;
+  const listed: readonly string[] = [...origins];
   const exact = new Set<string>();
   const suffixes: string[] = [];
   for (const pattern of listed) {
     const wildcard = typeof pattern === "string" && pattern.startsWith("https://*.");
     const url = checkPattern(pattern, wildcard ? `https://${pattern.slice(10)}` : pattern);
     if (wildcard) suffixes.push(checkSuffix(pattern, url));
-    else exact.add(url.origin);
+    else exact.add(schemeAndHost(url));
   }
 
   const allows = (url: URL) =>
     url.username === "" &&
     url.password === "" &&
-    (exact.has(url.origin) ||
+    (exact.has(schemeAndHost(url)) ||
       (url.protocol === "https:" &&
         url.port === "" &&
+        !/^\.|\.\./.test(url.hostname) &&
         suffixes.some((suffix) => url.hostname.endsWith(suffix))));
 
   return {
@@ -111,6 +112,11 @@ export function originRules(options: OriginOptions = {}): OriginRules {
       return { allowed, url };
     },
   };
+}
+
+/** The `origin` member will not do: that of a `blob:` URL is the one of the URL inside. */
+function schemeAndHost({ protocol, host }: URL): string {
+  return `${protocol}//${host}`;
 }
 
 function checkPattern(pattern: unknown, text: unknown): URL {
