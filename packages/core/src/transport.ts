@@ -1,4 +1,4 @@
-import { nameAndCode, TokenEndpointError } from "./errors.ts";
+import { isIamError, nameAndCode, TokenEndpointError } from "./errors.ts";
 import type { TokenRequest } from "./token-request.ts";
 import { type TokenResponse, tokenResponse } from "./token-response.ts";
 
@@ -58,8 +58,8 @@ export function fetchTransport(
       return await fetch(request.url, { ...init, cache: "no-store" });
     } catch (error) {
       // Some runtimes throw on the mere presence of `cache`, before anything is sent.
-      if (!(error instanceof Error) || error.name !== "TypeError" || !/cache/i.test(error.message))
-        throw error;
+      // By its name: in an edge runtime or a test's sandbox, fetch throws the TypeError of another realm.
+      if (nameAndCode(error).name !== "TypeError" || !/cache/i.test((error as Error).message)) throw error;
       noStore = false;
       return fetch(request.url, init);
     }
@@ -76,7 +76,7 @@ export function fetchTransport(
         transactionId: response.headers.get("transaction-id") ?? undefined,
       });
     } catch (error) {
-      throw error instanceof TokenEndpointError ? error : unreachable(request.url, error);
+      throw isIamError(error) ? error : unreachable(request.url, error);
     }
   };
 }
