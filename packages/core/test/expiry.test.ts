@@ -78,6 +78,7 @@ describe.for(tokens)("a token of %s", ([, lifetimeMs, usableMs, firstMs, middleM
     expect(freshness(spent, at(firstMs))).toBe("fresh");
     expect(freshness(spent, at(usableMs - 1))).toBe("fresh");
     expect(freshness(spent, at(usableMs))).toBe("expired");
+    expect(spent.refreshAt).toEqual(at(usableMs));
     expect(spent.expiresAt).toEqual(at(lifetimeMs));
   });
 });

@@ -327,6 +327,12 @@ describe("the lifetime of a token", () => {
     expect(parse({ access_token: jwt(claims) }).lifetimeMs).toBe(expected);
   });
 
+  test("of a JWT is read from base64url, not from base64", () => {
+    const access_token = jwt({ iat: 1000, exp: 4600, name: "~~~???>>>" });
+    expect(access_token).toMatch(/^\w+\.(?=.*-)(?=.*_)/);
+    expect(parse({ access_token }).lifetimeMs).toBe(3_600_000);
+  });
+
   test.for([
     { iat: 1000, exp: 1000 },
     { iat: 1001, exp: 1000 },
