@@ -1,14 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Instant } from "../src/clock.ts";
-import {
-  earlier,
-  type Freshness,
-  freshness,
-  type Lifetime,
-  lifetimeFrom,
-  untilMs,
-  withoutRefresh,
-} from "../src/expiry.ts";
+import { ageMs, type Freshness, freshness, type Lifetime, lifetimeFrom } from "../src/expiry.ts";
 
 const start: Instant = { wall: 1_700_000_000_000, monotonic: 5_000 };
 const second = 1000;
@@ -35,15 +27,14 @@ const tokens: [string, number, number, number, number][] = [
 describe.for(tokens)("a token of %s", ([, lifetimeMs, usableMs, firstMs, middleMs]) => {
   const of = (draw: number): Lifetime => lifetimeFrom(start, lifetimeMs, () => draw);
 
-  test("has its moments on both clocks, counted from the start of the request", () => {
-    expect(of(0)).toEqual({ refreshAt: at(firstMs), unusableAt: at(usableMs), expiresAt: at(lifetimeMs) });
-    expect(of(0.5).refreshAt.wall - start.wall).toBeCloseTo(middleMs, 3);
-    expect(of(0.5).refreshAt.monotonic - start.monotonic).toBeCloseTo(middleMs, 3);
+  test("has its ages counted from the start of the request", () => {
+    expect(of(0)).toEqual({ start, lifetimeMs, usableMs, refreshMs: expect.closeTo(firstMs, 3) });
+    expect(of(0.5).refreshMs).toBeCloseTo(middleMs, 3);
   });
 
   test("is refreshed between 70 % and 85 % of the time until its margin, wherever the draw falls", () => {
     for (const draw of [0, 0.001, 0.25, 0.999, 1 - 2 ** -53]) {
-      const point = of(draw).refreshAt.monotonic - start.monotonic;
+      const point = of(draw).refreshMs;
       expect(point / usableMs).toBeGreaterThanOrEqual(0.7 - 1e-9);
       expect(point / usableMs).toBeLessThanOrEqual(0.85 + 1e-9);
       expect(point / usableMs).toBeCloseTo(0.7 + 0.15 * draw, 9);
@@ -73,20 +64,17 @@ describe.for(tokens)("a token of %s", ([, lifetimeMs, usableMs, firstMs, middleM
     expect(freshness(of(0), now)).toBe(expected);
   });
 
-  test("with its refresh spent is fresh until the margin, then expired", () => {
-    const spent = withoutRefresh(of(0));
-    expect(freshness(spent, at(firstMs))).toBe("fresh");
+  test("with its refresh point spent is fresh until the margin, then expired", () => {
+    const spent = { ...of(0), refreshMs: usableMs };
     expect(freshness(spent, at(usableMs - 1))).toBe("fresh");
     expect(freshness(spent, at(usableMs))).toBe("expired");
-    expect(spent.refreshAt).toEqual(at(usableMs));
-    expect(spent.expiresAt).toEqual(at(lifetimeMs));
   });
 });
 
 test("the margin is a tenth up to 100 s and 10 s beyond", () => {
   const margin = (lifetimeMs: number) => {
-    const { expiresAt, unusableAt } = lifetimeFrom({ wall: 0, monotonic: 0 }, lifetimeMs, () => 0);
-    return expiresAt.monotonic - unusableAt.monotonic;
+    const { usableMs } = lifetimeFrom(start, lifetimeMs, () => 0);
+    return lifetimeMs - usableMs;
   };
   expect([99_999, 100_000, 100_001].map(margin)).toEqual([
     expect.closeTo(9999.9, 6),
@@ -104,38 +92,21 @@ test("a token is drawn for once", () => {
   expect(draws).toBe(1);
 });
 
-test("a token without a lifetime is fresh for ever, and nothing is drawn for it", () => {
-  const lifetime = lifetimeFrom(start, undefined, () => {
-    throw new Error("no draw expected");
-  });
-  expect(freshness(lifetime, at(0))).toBe("fresh");
-  expect(freshness(lifetime, at(1000 * 365 * day))).toBe("fresh");
-  expect(untilMs(lifetime.unusableAt, at(0))).toBe(Infinity);
-  expect(freshness(withoutRefresh(lifetime), at(day))).toBe("fresh");
-});
-
-test("of two lifetimes told for one token each moment is the earlier, on each clock by itself", () => {
-  const long = lifetimeFrom(at(0), hour, () => 0);
-  const short = lifetimeFrom(at(0), minute, () => 0);
-  expect(earlier(long, short)).toEqual(short);
-  expect(earlier(short, long)).toEqual(short);
-  const mixed = earlier(
-    lifetimeFrom({ wall: 0, monotonic: 100 }, minute, () => 0),
-    lifetimeFrom({ wall: 100, monotonic: 0 }, minute, () => 0),
-  );
-  expect(mixed).toEqual(lifetimeFrom({ wall: 0, monotonic: 0 }, minute, () => 0));
-  const never = lifetimeFrom(start, undefined, () => 0);
-  expect(earlier(never, short)).toEqual(short);
+test("a token without a lifetime is fresh for ever, wherever the draw falls", () => {
+  for (const draw of [0, 0.999]) {
+    const lifetime = lifetimeFrom(start, Infinity, () => draw);
+    expect(freshness(lifetime, at(0))).toBe("fresh");
+    expect(freshness(lifetime, at(1000 * 365 * day))).toBe("fresh");
+  }
 });
 
 test.for<[string, Instant, number]>([
-  ["before it", at(0), 1000],
-  ["1 ms before it", at(999), 1],
-  ["at it", at(1000), 0],
-  ["after it", at(1001), 0],
-  ["by the wall clock, which is ahead", at(400, 100), 600],
-  ["by the monotonic clock, which is ahead", at(100, 400), 600],
-  ["when one clock has passed it", at(-5000, 2000), 0],
-])("the time until a moment %s", ([, now, ms]) => {
-  expect(untilMs(at(1000), now)).toBe(ms);
+  ["at its start", at(0), 0],
+  ["later", at(1000), 1000],
+  ["by the wall clock, which is ahead", at(400, 100), 400],
+  ["by the monotonic clock, which is ahead", at(100, 400), 400],
+  ["with the wall clock stepped back", at(-5000, 2000), 2000],
+  ["after a suspend that the monotonic clock slept through", at(day, 1), day],
+])("the age of a token %s", ([, now, ms]) => {
+  expect(ageMs(start, now)).toBe(ms);
 });
