@@ -109,7 +109,7 @@ export class TokenEndpointError extends IamError {
  * ```
  */
 export function isIamError(error: unknown): error is IamError {
-  return typeof error === "object" && error !== null && brand in error;
+  return typeof error === "object" && read(error, brand) === true;
 }
 
 /** An error about an option, a key or a call: says what to change. */
@@ -143,13 +143,15 @@ export function errorWord(error: unknown): string {
 
 function word(from: unknown, key: string): string | undefined {
   const value: unknown = read(from, key);
-  return typeof value === "string" && /^[A-Za-z]\w{1,59}$/.test(value) ? value : undefined;
+  return typeof value === "string" && /^[A-Z]([A-Z\d_]{1,59}|[A-Za-z]{1,39})$/.test(value)
+    ? value
+    : undefined;
 }
 
 /** A foreign error may be anything, with getters that throw. */
-function read<T>(from: unknown, key: string): T | undefined {
+function read<T>(from: unknown, key: PropertyKey): T | undefined {
   try {
-    return (from as Record<string, T> | undefined)?.[key];
+    return (from as Record<PropertyKey, T> | undefined)?.[key];
   } catch {
     return undefined;
   }

@@ -87,21 +87,23 @@ export function originRules({
 }: OriginOptions = {}): OriginRules {
   if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin(origins);
   if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins must be "refuse" or "pass".');
-  const patterns = (origins as readonly unknown[]).map(readPattern);
+  const listed: readonly string[] = [...origins];
+  const patterns = listed.map(readPattern);
   const allows = (url: URL) =>
     url.username === "" &&
     url.password === "" &&
     patterns.some(({ origin, suffix }) =>
       suffix === undefined
-        ? url.origin === origin
-        : /^https:\/\/[^:]+$/.test(url.origin) && url.hostname.endsWith(suffix),
+        ? // Not the member origin: that of a blob: URL is the one of the URL inside.
+          `${url.protocol}//${url.host}` === origin
+        : /^https:\/\/([^.:]+\.)+[^.:]+$/.test(url.origin) && url.hostname.endsWith(suffix),
     );
   return {
     judge(target, { mayPass = otherOrigins === "pass" } = {}) {
       // One parse: the verdict and the request must not read the same text differently.
       const url = parseUrl(`${target}`);
       const allowed = url !== undefined && allows(url);
-      if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, origins);
+      if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, listed);
       return { allowed, url };
     },
   };
@@ -112,8 +114,9 @@ const objectStorageHost =
 
 /** An exact origin, or a suffix of hosts. */
 function readPattern(pattern: unknown): { origin: string; suffix: string | undefined } {
-  const [, wildcard, host] = /^https?:\/\/(\*\.)?([^\s/\\@?#*]+)\/?$/.exec(String(pattern)) ?? [];
-  const url = parseUrl(String(pattern).replace("*.", ""));
+  const text = typeof pattern === "string" ? pattern : "";
+  const [, wildcard, host] = /^https?:\/\/(\*\.)?([^\s/\\@?#*]+)\/?$/.exec(text) ?? [];
+  const url = parseUrl(text.replace("*.", ""));
   if (host === undefined || url === undefined || url.hostname.endsWith(".")) throw notAnOrigin(pattern);
   if (url.protocol !== "https:" && (wildcard || !isLoopback(url.hostname))) throw notAnOrigin(pattern);
   if (wildcard === undefined) return { origin: url.origin, suffix: undefined };
@@ -130,7 +133,7 @@ function readPattern(pattern: unknown): { origin: string; suffix: string | undef
 
 function notAnOrigin(pattern: unknown): IamError {
   return configError(
-    `origins holds ${String(JSON.stringify(pattern)).slice(0, 100)}. It must be a list of origins: "https://host", "https://host:port", ` +
+    `origins holds ${typeof pattern === "string" ? JSON.stringify(pattern.slice(0, 100)) : typeof pattern}. It must be a list of origins: "https://host", "https://host:port", ` +
       '"https://*.two.labels", or http to loopback.',
   );
 }

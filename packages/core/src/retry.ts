@@ -56,7 +56,22 @@ export function retryAfterMs(
 ): number | undefined {
   const text = header?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // IMF-fixdate and the two obsolete forms all begin with the name of a day.
-  const until = /^[MTWFS][a-z]{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  return Number.isNaN(until) ? undefined : Math.max(0, until - (Date.parse(date) || nowMs));
+  const until = httpDateMs(text);
+  return Number.isNaN(until) ? undefined : Math.max(0, until - (httpDateMs(date) || nowMs));
+}
+
+const httpDate =
+  /^((Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \d\d-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d\d \d\d:\d\d:\d\d GMT|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/**
+ * An HTTP-date in epoch milliseconds, in any of its three forms; NaN for anything else.
+ *
+ * `Date.parse` alone reads far more than those, each engine in its own way, and takes the form without a zone for local
+ * time.
+ *
+ * Source: RFC 9110 section 5.6.7.
+ */
+export function httpDateMs(text: string): number {
+  if (!httpDate.test(text)) return Number.NaN;
+  return Date.parse(text.endsWith("GMT") ? text : `${text} GMT`);
 }

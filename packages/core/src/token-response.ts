@@ -1,5 +1,5 @@
 import { type IamError, TokenEndpointError } from "./errors.ts";
-import { retryAfterMs } from "./retry.ts";
+import { httpDateMs, retryAfterMs } from "./retry.ts";
 import { conceal } from "./secret.ts";
 
 /**
@@ -74,10 +74,12 @@ export function parseTokenResponse(response: TokenResponse): ParsedTokenResponse
   if (body === undefined) throw invalid("it is no JSON object; did a proxy or a login page answer?");
   const { access_token, token_type = "Bearer", refresh_token, scope } = body;
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
-  if ((body.error ?? body.errorCode) !== undefined) throw invalid("it holds an error", codeOf(body));
+  if ((body.error ?? body.errorCode ?? undefined) !== undefined)
+    throw invalid("it holds an error", codeOf(body));
   if (typeof access_token !== "string" || !b64token.test(access_token))
     throw invalid("it has no access_token as of RFC 6750");
-  if (!/^bearer$/i.test(String(token_type))) throw invalid("its token_type is not Bearer");
+  if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
+    throw invalid("its token_type is not Bearer");
   for (const value of [refresh_token, scope]) {
     if (typeof (value ?? "") !== "string") throw invalid("its refresh_token or scope is not a string");
   }
@@ -102,7 +104,7 @@ function lifetimeSeconds(
   date = "",
 ): number | undefined {
   if ((expires_in ?? undefined) !== undefined) return seconds(expires_in);
-  const sentAt = Date.parse(date) / 1000;
+  const sentAt = httpDateMs(date) / 1000;
   if ((expiration ?? undefined) !== undefined && !Number.isNaN(sentAt)) return seconds(expiration) - sentAt;
   const { exp, iat } = jwtClaims(accessToken);
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
@@ -202,7 +204,8 @@ function adviceFor(status: number, errorCode = ""): string {
 /** The machine-readable code of an error body: IAM's, RFC 6749's or the metadata service's; never free text. */
 function codeOf({ errorCode, error, errors }: Record<string, unknown>): string | undefined {
   const code = errorCode ?? error ?? (errors as { code?: unknown }[] | undefined)?.[0]?.code;
-  return typeof code === "string" && /^(BXN[A-Z]+\d{4}[A-Z]|[a-z]+(_[a-z]+){1,4})$/.test(code)
+  return typeof code === "string" &&
+    /^(?=.{1,64}$)(BXN[A-Z]+\d{4}[A-Z]|[a-z]+(_[a-z]+){1,4}|unauthenticated|unauthorized)$/.test(code)
     ? code
     : undefined;
 }
