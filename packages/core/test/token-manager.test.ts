@@ -1,0 +1,906 @@
+import { inspect } from "node:util";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { apiKeyGrant, createTokenManager, isIamError, type Token } from "../src/index.ts";
+import {
+  apiKey,
+  dead,
+  failing,
+  failureOf,
+  granting,
+  hanging,
+  held,
+  ok,
+  settle,
+  unreachable,
+  watch,
+  world,
+} from "./virtual-world.ts";
+
+const origin = "https://api.cloud.ibm.com";
+const hour = 3_600_000;
+/** With `random` at 0.5: 77.5 % of the hour less its margin of 10 s. */
+const refreshPoint = 0.775 * (hour - 10_000);
+
+describe("one exchange for everybody", () => {
+  test("10,000 concurrent first callers make one token request and get the same token", async () => {
+    const { manager, endpoint } = world();
+    const tokens = await Promise.all(Array.from({ length: 10_000 }, () => manager.getToken()));
+    expect(endpoint.requests).toHaveLength(1);
+    expect(new Set(tokens).size).toBe(1);
+  });
+
+  test("a held token is given without a request, and peek gives it at once", async () => {
+    const { manager, endpoint, clock } = world();
+    expect(manager.peek()).toBeUndefined();
+    const token = await manager.getToken();
+    await clock.advance(refreshPoint - 1);
+    expect(await manager.getToken()).toBe(token);
+    expect(manager.peek()).toBe(token);
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
+  test("the token says what the server said of it", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(() => ok({ token_type: "bEaReR", scope: "ibm openid", refresh_token: "r-1" }));
+    const token = await manager.getToken();
+    expect(token).toMatchObject({
+      tokenType: "Bearer",
+      obtainedAt: clock.wallNow(),
+      expiresAt: clock.wallNow() + hour,
+    });
+    expect([token.scope, token.refreshToken]).toEqual(["ibm openid", "r-1"]);
+    expect(Object.isFrozen(token)).toBe(true);
+  });
+
+  test("a caller's signal ends that caller's wait and nothing else", async () => {
+    const { manager, endpoint } = world();
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    const first = new AbortController();
+    const leader = watch(manager.getToken({ signal: first.signal }));
+    const follower = watch(manager.getToken());
+    await settle();
+    first.abort(new Error("gone"));
+    await settle();
+    expect(leader).toMatchObject({ state: "rejected", error: new Error("gone") });
+    gate.release();
+    await settle();
+    expect(follower.state).toBe("resolved");
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
+  test("a signal that has aborted already costs no request", async () => {
+    const { manager, endpoint } = world();
+    const error = await failureOf(manager.getToken({ signal: AbortSignal.abort(new Error("early")) }));
+    expect(error.message).toBe("early");
+    expect(endpoint.requests).toHaveLength(0);
+  });
+
+  test("no timer is left when an exchange has ended, whether it gave a token or not", async () => {
+    const { manager, endpoint, clock } = world();
+    await Promise.all([manager.getToken(), manager.getToken()]);
+    await settle();
+    expect(clock.pending).toHaveLength(0);
+    endpoint.script.push(failing(400));
+    await clock.advance(hour);
+    await failureOf(manager.getToken());
+    expect(clock.pending).toHaveLength(0);
+  });
+
+  test("timers that a caller waits on hold the process, those of a background refresh do not", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(hanging);
+    const waiting = watch(manager.getToken());
+    await settle();
+    expect(clock.pending.some(({ background }) => !background)).toBe(true);
+    await clock.advance(20_000);
+    expect(waiting.state).toBe("resolved");
+    await clock.advance(refreshPoint + 1);
+    endpoint.script.push(hanging);
+    await manager.getToken();
+    await settle();
+    expect(clock.pending.length).toBeGreaterThan(0);
+    expect(clock.pending.every(({ background }) => background)).toBe(true);
+  });
+});
+
+describe("the life of a token", () => {
+  test("an expiring token is served at once, and one refresh runs beside it", async () => {
+    const { manager, endpoint, clock } = world();
+    const first = await manager.getToken();
+    await clock.advance(refreshPoint);
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    const served = await Promise.all(Array.from({ length: 100 }, () => manager.getToken()));
+    expect(new Set(served)).toEqual(new Set([first]));
+    expect(manager.peek()).toBeUndefined();
+    await settle();
+    expect(endpoint.requests).toHaveLength(2);
+    gate.release();
+    await settle();
+    expect(await manager.getToken()).not.toBe(first);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test.for([
+    ["1 s", 1],
+    ["25 s", 25],
+    ["90 s", 90],
+    ["5 min", 300],
+    ["1 h", 3600],
+    ["60 d", 60 * 86_400],
+  ] as const)(
+    "a token of %s is refreshed between 70 %% and 85 %% of its usable life, at each end of the draw",
+    async ([, seconds]) => {
+      const usableMs = seconds * 1000 - Math.min(10_000, seconds * 100);
+      for (const [random, share] of [
+        [0, 0.7],
+        [0.999999999, 0.85],
+      ] as const) {
+        const it = world();
+        it.random = random;
+        it.endpoint.otherwise = granting(seconds);
+        const token = await it.manager.getToken();
+        await it.clock.advance(usableMs * share - 1);
+        expect(it.manager.peek()).toBe(token);
+        await it.clock.advance(2);
+        expect(it.manager.peek()).toBeUndefined();
+        it.endpoint.otherwise = failing(500);
+        expect(await it.manager.getToken()).toBe(token);
+        await settle();
+        await it.clock.advance(usableMs - usableMs * share - 2);
+        expect(await it.manager.getToken()).toBe(token);
+        await it.clock.advance(1);
+        expect(isIamError(await failureOf(it.manager.getToken()))).toBe(true);
+      }
+    },
+  );
+
+  test("the refresh point is drawn once for a token, not at each look", async () => {
+    const it = world();
+    it.random = 0.999999999;
+    const token = await it.manager.getToken();
+    it.random = 0;
+    await it.clock.advance(0.8 * (hour - 10_000));
+    expect(it.manager.peek()).toBe(token);
+  });
+
+  test("the lifetime is counted from the start of the request, not from its end", async () => {
+    const { manager, endpoint, clock } = world();
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    const waiting = manager.getToken();
+    await clock.advance(3_000);
+    gate.release();
+    const token = await waiting;
+    expect(token.expiresAt).toBe(clock.wallNow() - 3_000 + hour);
+    await clock.advance(hour - 10_000 - 3_000 - 1);
+    endpoint.otherwise = failing(500);
+    expect(await manager.getToken()).toBe(token);
+    await settle();
+    await clock.advance(1);
+    await failureOf(manager.getToken());
+  });
+
+  test.for([
+    ["two hours ahead", 7_200_000],
+    ["two hours behind", -7_200_000],
+  ] as const)("a clock that is %s from the start costs no extra request", async ([, skew]) => {
+    const { manager, endpoint, clock } = world();
+    clock.stepWall(skew);
+    await manager.getToken();
+    await clock.advance(refreshPoint - 1);
+    await manager.getToken();
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
+  test("a wall clock that is stepped back costs no extra request, and no expired token is served", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    clock.stepWall(-7_200_000);
+    await clock.advance(refreshPoint - 1);
+    expect(await manager.getToken()).toBe(token);
+    expect(endpoint.requests).toHaveLength(1);
+    await clock.advance(hour - refreshPoint);
+    expect(await manager.getToken()).not.toBe(token);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test.for(["step", "suspend"] as const)("a forward %s beyond the expiry costs one request", async (kind) => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    if (kind === "step") clock.stepWall(7_200_000);
+    else clock.suspend(7_200_000);
+    expect(await manager.getToken()).not.toBe(token);
+    await clock.advance(refreshPoint - 1);
+    await manager.getToken();
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a token without any lifetime is held until a server rejects it", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(() => ok({ expires_in: undefined }));
+    const token = await manager.getToken();
+    expect(token.expiresAt).toBeUndefined();
+    await clock.advance(1000 * hour);
+    expect(await manager.getToken()).toBe(token);
+    expect(await manager.getToken({ rejected: token })).not.toBe(token);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a refresh that returns the same token spends the window: no request before it expires", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = () => ok({ access_token: "always-the-same" });
+    const token = await manager.getToken();
+    await clock.advance(refreshPoint);
+    for (let call = 0; call < 50; call++) {
+      expect((await manager.getToken()).accessToken).toBe(token.accessToken);
+      await settle();
+      await clock.advance(10_000);
+    }
+    expect(endpoint.requests).toHaveLength(2);
+    await clock.advance(hour);
+    await manager.getToken();
+    expect(endpoint.requests).toHaveLength(3);
+  });
+
+  test("a token that has expired when it arrives is an error, not a token", async () => {
+    const { manager, endpoint, clock } = world();
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    const waiting = watch(manager.getToken());
+    await clock.advance(1500);
+    gate.release(ok({ expires_in: 1 }));
+    await settle();
+    expect(waiting).toMatchObject({ state: "rejected", error: { code: "ERR_IAM_TOKEN_RESPONSE_INVALID" } });
+  });
+
+  test("a caller that wants more validity than is left waits for a new token; the others do not", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    await clock.advance(hour / 2);
+    expect(await manager.getToken({ minValidityMs: hour / 2 })).toBe(token);
+    expect(await manager.getToken({ minValidityMs: hour / 2 + 1 })).not.toBe(token);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("more validity than the server ever gives is an error that says so, and costs at most one request", async () => {
+    const { manager, endpoint } = world();
+    for (let call = 0; call < 20; call++) {
+      const error = await failureOf(manager.getToken({ minValidityMs: 2 * hour }));
+      expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+      expect(error.message).toContain("minValidityMs");
+    }
+    expect(endpoint.requests).toHaveLength(1);
+    expect(await manager.getToken()).toBeDefined();
+  });
+
+  test("a server that gives the same token again cannot be asked for more validity in a loop", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = () => ok({ access_token: "always-the-same" });
+    await manager.getToken();
+    await clock.advance(hour / 2);
+    for (let call = 0; call < 20; call++) await failureOf(manager.getToken({ minValidityMs: hour * 0.75 }));
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test.for([-1, Number.NaN, Infinity])(
+    "minValidityMs of %s is a configuration error",
+    async (minValidityMs) => {
+      const { manager, endpoint } = world();
+      expect(await failureOf(manager.getToken({ minValidityMs }))).toMatchObject({ code: "ERR_IAM_CONFIG" });
+      expect(endpoint.requests).toHaveLength(0);
+    },
+  );
+});
+
+describe("failures", () => {
+  test("the first exchange tries three times, within its deadline, then says why", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = unreachable;
+    const waiting = watch(manager.getToken());
+    await clock.advance(9_000);
+    expect(endpoint.requests).toHaveLength(3);
+    expect(waiting).toMatchObject({
+      state: "rejected",
+      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE", retryable: true },
+    });
+    expect(String(waiting.error)).toContain("ECONNREFUSED");
+  });
+
+  test.for([408, 429, 500, 502, 503, 504])("HTTP %s is tried again", async (status) => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(failing(status));
+    const waiting = watch(manager.getToken());
+    await clock.advance(1_000);
+    expect(waiting.state).toBe("resolved");
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test.for([0, 301, 302, 307, 400, 401, 403, 404, 405, 501])(
+    "HTTP %s is never tried again",
+    async (status) => {
+      const { manager, endpoint, clock } = world();
+      endpoint.script.push(failing(status, { body: "<html>" }));
+      const waiting = watch(manager.getToken());
+      await clock.advance(9_000);
+      expect(waiting).toMatchObject({
+        state: "rejected",
+        error: { code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED", status },
+      });
+      expect(endpoint.requests).toHaveLength(1);
+    },
+  );
+
+  test("an unknown key says that it was not found, and where keys are listed", async () => {
+    const { manager, endpoint } = world();
+    endpoint.script.push(failing(400));
+    const error = await failureOf(manager.getToken());
+    expect(error).toMatchObject({
+      code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
+      status: 400,
+      errorCode: "BXNIM0415E",
+      retryable: false,
+    });
+    expect(error.message).toMatch(/key was not found/);
+    expect(error.message).toContain("https://cloud.ibm.com/iam/apikeys");
+  });
+
+  test("a hung endpoint is given up after 4 s an attempt and 9 s in all, with one request in flight", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = hanging;
+    const waiting = Array.from({ length: 20 }, () => watch(manager.getToken()));
+    await clock.advance(4_000);
+    expect(endpoint.requests).toHaveLength(1);
+    await clock.advance(4_999);
+    expect(waiting.every(({ state }) => state === "pending")).toBe(true);
+    await clock.advance(1);
+    expect(waiting.every(({ state }) => state === "rejected")).toBe(true);
+    expect(endpoint.maxInFlight).toBe(1);
+    expect(clock.pending).toHaveLength(0);
+  });
+
+  test("a transport that ignores its signal does not hold anybody beyond the deadline", async () => {
+    const { manager, clock } = world({ transport: () => new Promise(() => {}) });
+    const waiting = watch(manager.getToken());
+    await clock.advance(9_000);
+    expect(waiting).toMatchObject({
+      state: "rejected",
+      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" },
+    });
+  });
+
+  test("Retry-After is honoured when it fits into the deadline", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(failing(429, { retryAfter: "3" }));
+    const waiting = watch(manager.getToken());
+    await clock.advance(2_999);
+    expect(endpoint.requests).toHaveLength(1);
+    await clock.advance(1);
+    expect(endpoint.requests).toHaveLength(2);
+    expect(waiting.state).toBe("resolved");
+  });
+
+  test("Retry-After beyond the deadline fails at once, and everybody keeps to it to the millisecond", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(failing(429, { retryAfter: "30" }));
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 429, retryAfterMs: 30_000 });
+    await clock.advance(29_999);
+    const early = await Promise.all(Array.from({ length: 50 }, () => failureOf(manager.getToken())));
+    expect(early.every(({ retryAfterMs }) => retryAfterMs === 1)).toBe(true);
+    expect(endpoint.requests).toHaveLength(1);
+    await clock.advance(1);
+    await manager.getToken();
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a Retry-After of a day is honoured for an hour", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.script.push(failing(503, { retryAfter: "86400" }));
+    await failureOf(manager.getToken());
+    await clock.advance(hour - 1);
+    await failureOf(manager.getToken());
+    expect(endpoint.requests).toHaveLength(1);
+    await clock.advance(1);
+    await manager.getToken();
+  });
+
+  test("while the endpoint is left alone callers fail at once with what is remembered; then one caller is the probe", async () => {
+    const it = world();
+    const { manager, endpoint, clock } = it;
+    endpoint.otherwise = failing(500);
+    const first = watch(manager.getToken());
+    // With `random` at 0.5 the attempts are 250 ms and 500 ms apart.
+    await clock.advance(750);
+    expect(first.state).toBe("rejected");
+    expect(endpoint.requests).toHaveLength(3);
+    // 1 s, 2 s, then 3.5 to 5 s; the exchanges of probes make one attempt each.
+    for (const [index, pauseMs] of [1_000, 2_000, 4_250, 4_250].entries()) {
+      const failed = it.events.filter(({ type }) => type === "exchange_failed");
+      expect(failed[index]).toMatchObject({ coolDownMs: pauseMs });
+      const probes = Array.from({ length: 10 }, () => watch(manager.getToken()));
+      await settle();
+      expect(endpoint.requests).toHaveLength(3 + index);
+      expect(
+        probes.every(({ state, error }) => state === "rejected" && /emembered/.test(String(error))),
+      ).toBe(true);
+      await clock.advance(pauseMs);
+      await Promise.all(Array.from({ length: 10 }, () => failureOf(manager.getToken())));
+      expect(endpoint.requests).toHaveLength(4 + index);
+    }
+  });
+
+  test("a refused key is remembered for 30 s, and then asked once", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = failing(400);
+    await failureOf(manager.getToken());
+    await clock.advance(29_999);
+    expect(await failureOf(manager.getToken())).toMatchObject({ errorCode: "BXNIM0415E", retryAfterMs: 1 });
+    expect(endpoint.requests).toHaveLength(1);
+    await clock.advance(1);
+    await Promise.all([failureOf(manager.getToken()), failureOf(manager.getToken())]);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a refused key that is replaced is tried again within a second", async () => {
+    let key = apiKey;
+    const { manager, endpoint, clock } = world({ grant: apiKeyGrant(() => key) });
+    endpoint.script.push(failing(400));
+    await failureOf(manager.getToken());
+    await clock.advance(1_000);
+    await failureOf(manager.getToken());
+    expect(endpoint.requests).toHaveLength(1);
+    key = "another-key";
+    await clock.advance(1_000);
+    await manager.getToken();
+    expect(endpoint.requests).toHaveLength(2);
+    expect(new URLSearchParams(endpoint.requests[1]?.body).get("apikey")).toBe("another-key");
+  });
+
+  test("a failed refresh never costs the held token, is an event, and is not repeated by every call", async () => {
+    const { manager, endpoint, clock, events } = world();
+    const token = await manager.getToken();
+    await clock.advance(refreshPoint);
+    endpoint.otherwise = failing(503);
+    for (let second = 0; second < 60; second++) {
+      expect(await manager.getToken()).toBe(token);
+      await clock.advance(1_000);
+    }
+    // 2, 4, 8, 16 and 30 s apart.
+    expect(endpoint.requests).toHaveLength(1 + 5);
+    expect(events.filter(({ type }) => type === "exchange_failed")).toHaveLength(5);
+    endpoint.otherwise = granting();
+    await clock.advance(30_000);
+    await manager.getToken();
+    await settle();
+    expect(await manager.getToken()).not.toBe(token);
+  });
+
+  test("near its end a token that cannot be refreshed is asked for after a quarter of what is left", async () => {
+    const { manager, endpoint, clock, events } = world();
+    await manager.getToken();
+    await clock.advance(hour - 10_000 - 8_000);
+    endpoint.otherwise = failing(503);
+    await manager.getToken();
+    await settle();
+    expect(events.at(-1)).toMatchObject({ type: "exchange_failed", held: true, coolDownMs: 2_000 });
+  });
+
+  test.for([
+    ["HTML", () => ok({}), "<html>"],
+    ["no token", () => ok({ access_token: undefined }), undefined],
+    ["a token with a line break", () => ok({ access_token: "a\nb" }), undefined],
+    ["a negative lifetime", () => ok({ expires_in: -1 }), undefined],
+    ["an error under 200", () => ok({ error: "invalid_grant" }), undefined],
+  ] as const)(
+    "a refresh answered with %s under HTTP 200 does not touch the held token",
+    async ([, answer, body]) => {
+      const { manager, endpoint, clock, events } = world();
+      const token = await manager.getToken();
+      await clock.advance(refreshPoint);
+      endpoint.script.push(() => (body === undefined ? answer() : { ...answer(), status: 200, body }));
+      expect(await manager.getToken()).toBe(token);
+      await settle();
+      expect(events.at(-1)).toMatchObject({
+        type: "exchange_failed",
+        error: { code: "ERR_IAM_TOKEN_RESPONSE_INVALID" },
+      });
+      expect(await manager.getToken()).toBe(token);
+    },
+  );
+
+  test("a failed background refresh is never an unhandled rejection", async () => {
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    onTestFinished(() => void process.off("unhandledRejection", unhandled));
+    const { manager, endpoint, clock } = world();
+    await manager.getToken();
+    for (const answer of [failing(500), failing(400), unreachable, hanging]) {
+      await clock.advance(hour / 2 + refreshPoint / 2);
+      endpoint.script.push(answer);
+      void manager.getToken().catch(() => {});
+      await clock.advance(10_000);
+    }
+    const abandoned = new AbortController();
+    await clock.advance(hour);
+    endpoint.otherwise = failing(400);
+    const left = failureOf(manager.getToken({ signal: abandoned.signal }));
+    abandoned.abort();
+    await left;
+    await settle();
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  test("a secret that cannot be read fails typed, and the next call reads it again at once", async () => {
+    let readable = false;
+    const { manager, endpoint } = world({
+      grant: apiKeyGrant(() => {
+        if (!readable) throw new Error(`vault: cannot read ${apiKey}`);
+        return apiKey;
+      }),
+    });
+    const error = await failureOf(manager.getToken());
+    expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true });
+    expect(inspect(error, { depth: Infinity, showHidden: true })).not.toContain(apiKey);
+    readable = true;
+    await manager.getToken();
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
+  test("a secret that never comes ends with the deadline", async () => {
+    const { manager, clock } = world({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
+    const waiting = watch(manager.getToken());
+    await clock.advance(9_000);
+    expect(waiting).toMatchObject({
+      state: "rejected",
+      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" },
+    });
+  });
+
+  test("a grant that throws something of its own fails typed, without its message", async () => {
+    const grant = { ...apiKeyGrant(apiKey), exchange: () => Promise.reject(new RangeError(`bad ${apiKey}`)) };
+    const { manager } = world({ grant });
+    const error = await failureOf(manager.getToken());
+    expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", cause: { name: "RangeError" } });
+    expect(inspect(error, { depth: Infinity, showHidden: true })).not.toContain(apiKey);
+  });
+
+  test("token requests in any minute stay within the budget; beyond it the call fails and says why", async () => {
+    const it = world({ maxTokenRequestsPerMinute: 5 });
+    it.endpoint.otherwise = granting(1);
+    const failures: unknown[] = [];
+    for (let second = 0; second < 60; second++) {
+      await it.manager.getToken().catch((error: unknown) => failures.push(error));
+      await it.clock.advance(999);
+    }
+    expect(it.endpoint.requests.length).toBeLessThanOrEqual(5);
+    expect(failures[0]).toMatchObject({ code: "ERR_IAM_TOKEN_REQUEST_BUDGET", retryable: true });
+    expect(String(failures[0])).toContain("maxTokenRequestsPerMinute");
+    await it.clock.advance(60_000);
+    await it.manager.getToken();
+  });
+
+  test("beyond the budget the held token is served", async () => {
+    const it = world({ maxTokenRequestsPerMinute: 1 });
+    it.endpoint.otherwise = granting(40);
+    const token = await it.manager.getToken();
+    await it.clock.advance(35_000);
+    expect(await it.manager.getToken()).toBe(token);
+    await settle();
+    expect(it.events.at(-1)).toMatchObject({
+      type: "exchange_failed",
+      error: { code: "ERR_IAM_TOKEN_REQUEST_BUDGET" },
+      held: true,
+    });
+    expect(it.endpoint.requests).toHaveLength(1);
+  });
+});
+
+describe("401", () => {
+  test("only the token that was rejected is replaced; late 401s of it cost nothing", async () => {
+    const { manager, endpoint, clock } = world();
+    const first = await manager.getToken();
+    const replaced = await Promise.all(
+      Array.from({ length: 100 }, () => manager.getToken({ rejected: first, origin })),
+    );
+    for (let late = 0; late < 100; late++) {
+      await clock.advance(100);
+      replaced.push(await manager.getToken({ rejected: first.accessToken, origin }));
+    }
+    expect(new Set(replaced).size).toBe(1);
+    expect(replaced[0]).not.toBe(first);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a late 401 of a token that has expired does not discard the exchange that replaces it", async () => {
+    const { manager, endpoint, clock } = world();
+    const first = await manager.getToken();
+    await clock.advance(hour);
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    const waiting = [watch(manager.getToken()), watch(manager.getToken({ rejected: first, origin }))];
+    await settle();
+    gate.release();
+    await settle();
+    expect(waiting.map(({ state }) => state)).toEqual(["resolved", "resolved"]);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a token is replaced however young it is", async () => {
+    const { manager, endpoint } = world();
+    const token = await manager.getToken();
+    expect(await manager.getToken({ rejected: token, origin })).not.toBe(token);
+    expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test("a refresh that began before the rejection does not answer it, and two are never under way", async () => {
+    const { manager, endpoint, clock, events } = world();
+    const first = await manager.getToken();
+    await clock.advance(refreshPoint);
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    await manager.getToken();
+    const waiting = watch(manager.getToken({ rejected: first, origin }));
+    await settle();
+    expect(endpoint.inFlight).toBe(1);
+    gate.release(ok({ access_token: "older-than-the-rejection" }));
+    await settle();
+    expect(waiting.value?.accessToken).not.toBe("older-than-the-rejection");
+    expect(waiting.state).toBe("resolved");
+    expect(manager.peek()).toBe(waiting.value);
+    expect(endpoint.maxInFlight).toBe(1);
+    expect(events.filter(({ type }) => type === "exchange_succeeded")).toMatchObject([
+      {},
+      { committed: false },
+      { committed: true },
+    ]);
+  });
+
+  test("a forced exchange makes one attempt", async () => {
+    const { manager, endpoint, clock, events } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = failing(500);
+    const waiting = watch(manager.getToken({ rejected: token, origin }));
+    await clock.advance(9_000);
+    expect(waiting).toMatchObject({ state: "rejected", error: { status: 500 } });
+    expect(endpoint.requests).toHaveLength(2);
+    expect(events.filter(({ type }) => type === "exchange_started").at(-1)).toEqual({
+      type: "exchange_started",
+      reason: "rejected",
+    });
+  });
+
+  test("an origin that refuses the replacement too replaces nothing for 30 s, then 60 s, up to 15 min", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(10 * 86_400);
+    let token: Token = await manager.getToken();
+    token = await manager.getToken({ rejected: token, origin });
+    expect(endpoint.requests).toHaveLength(2);
+    let requests = 2;
+    for (const holdMs of [30_000, 60_000, 120_000, 240_000, 480_000, 900_000, 900_000]) {
+      // The refusal of the replacement puts the origin on hold …
+      expect(await manager.getToken({ rejected: token, origin })).toBe(token);
+      await clock.advance(holdMs - 1);
+      expect(await manager.getToken({ rejected: token, origin })).toBe(token);
+      expect(endpoint.requests).toHaveLength(requests);
+      // … and after it one more replacement is tried.
+      await clock.advance(1);
+      const next = await manager.getToken({ rejected: token, origin });
+      expect(next).not.toBe(token);
+      expect(endpoint.requests).toHaveLength(++requests);
+      token = next;
+    }
+  });
+
+  test("other origins are unaffected by one that is on hold", async () => {
+    const { manager, clock } = world();
+    const first = await manager.getToken();
+    const second = await manager.getToken({ rejected: first, origin });
+    expect(await manager.getToken({ rejected: second, origin })).toBe(second);
+    await clock.advance(5_000);
+    expect(await manager.getToken({ rejected: second, origin: "https://other.cloud.ibm.com" })).not.toBe(
+      second,
+    );
+  });
+
+  test("an origin that accepts the token is forgiven", async () => {
+    const { manager, clock } = world();
+    const first = await manager.getToken();
+    const second = await manager.getToken({ rejected: first, origin });
+    expect(await manager.getToken({ rejected: second, origin })).toBe(second);
+    manager.accepted(first, origin);
+    await clock.advance(5_000);
+    expect(await manager.getToken({ rejected: second, origin })).toBe(second);
+    manager.accepted(second, origin);
+    expect(await manager.getToken({ rejected: second, origin })).not.toBe(second);
+  });
+
+  test("forced exchanges are at least 5 s apart, whoever asks", async () => {
+    const { manager, endpoint, clock } = world();
+    const first = await manager.getToken();
+    const second = await manager.getToken({ rejected: first, origin: "https://a.cloud.ibm.com" });
+    await clock.advance(4_999);
+    expect(await manager.getToken({ rejected: second, origin: "https://b.cloud.ibm.com" })).toBe(second);
+    await clock.advance(1);
+    expect(await manager.getToken({ rejected: second, origin: "https://c.cloud.ibm.com" })).not.toBe(second);
+    expect(endpoint.requests).toHaveLength(3);
+  });
+
+  test("a rejection while the endpoint is left alone keeps the token for the other origins", async () => {
+    const { manager, endpoint, clock, events } = world();
+    const token = await manager.getToken();
+    await clock.advance(refreshPoint);
+    endpoint.otherwise = failing(503);
+    await manager.getToken();
+    await settle();
+    expect(await manager.getToken({ rejected: token, origin })).toBe(token);
+    expect(events.at(-1)).toEqual({ type: "token_rejected", origin, outcome: "cooling_down" });
+    expect(endpoint.requests).toHaveLength(2);
+  });
+});
+
+describe("Workers: an exchange dies with the request that began it", () => {
+  /** A clock whose timers, as far as they were set by now, never fire: their request has ended. */
+  async function killRequests(it: ReturnType<typeof world>): Promise<void> {
+    await settle();
+    it.clock.killTimers();
+  }
+
+  test("callers that joined a dead exchange begin one of their own after 2 s, and the others join that", async () => {
+    const it = world();
+    it.endpoint.script.push(dead);
+    void it.manager.getToken().catch(() => {});
+    await killRequests(it);
+    const joined = Array.from({ length: 100 }, () => watch(it.manager.getToken()));
+    await it.clock.advance(1_999);
+    expect(it.endpoint.requests).toHaveLength(1);
+    await it.clock.advance(1);
+    expect(joined.every(({ state }) => state === "resolved")).toBe(true);
+    expect(it.endpoint.requests).toHaveLength(2);
+  });
+
+  test("an exchange that is slow but alive is not begun again", async () => {
+    const it = world();
+    const gate = held();
+    it.endpoint.script.push(gate.answer);
+    const joined = Array.from({ length: 100 }, () => watch(it.manager.getToken()));
+    await it.clock.advance(3_900);
+    expect(it.endpoint.requests).toHaveLength(1);
+    gate.release();
+    await settle();
+    expect(joined.every(({ state }) => state === "resolved")).toBe(true);
+  });
+
+  test("a background refresh that died is begun again once its deadline has passed", async () => {
+    const it = world();
+    const token = await it.manager.getToken();
+    await it.clock.advance(refreshPoint);
+    it.endpoint.script.push(dead);
+    await it.manager.getToken();
+    await killRequests(it);
+    await it.clock.advance(11_000);
+    expect(await it.manager.getToken()).toBe(token);
+    expect(it.endpoint.requests).toHaveLength(2);
+    await it.clock.advance(1);
+    await it.manager.getToken();
+    await settle();
+    expect(await it.manager.getToken()).not.toBe(token);
+    expect(it.endpoint.requests).toHaveLength(3);
+  });
+
+  test("an abandoned exchange that answers late does not overwrite the newer token", async () => {
+    const it = world();
+    const gate = held();
+    it.endpoint.script.push(gate.answer);
+    void it.manager.getToken().catch(() => {});
+    await killRequests(it);
+    const waiting = watch(it.manager.getToken());
+    await it.clock.advance(2_000);
+    expect(waiting.state).toBe("resolved");
+    gate.release(ok({ access_token: "late" }));
+    await settle();
+    expect(it.manager.peek()).toBe(waiting.value);
+  });
+
+  test("waitUntil is given the background refresh, that of the call before that of the manager", async () => {
+    const byManager = vi.fn();
+    const byCall = vi.fn();
+    const it = world({ waitUntil: byManager });
+    await it.manager.getToken();
+    await it.clock.advance(refreshPoint);
+    await it.manager.getToken({ waitUntil: byCall });
+    expect(byCall).toHaveBeenCalledTimes(1);
+    await byCall.mock.calls[0]?.[0];
+    expect(it.manager.peek()).toBeDefined();
+    await it.clock.advance(refreshPoint);
+    it.endpoint.script.push(failing(500));
+    await it.manager.getToken();
+    expect(byManager).toHaveBeenCalledTimes(1);
+    await expect(byManager.mock.calls[0]?.[0]).resolves.toBeUndefined();
+  });
+
+  test("a waitUntil that throws costs nothing", async () => {
+    const it = world({
+      waitUntil: () => {
+        throw new Error("too late");
+      },
+    });
+    const token = await it.manager.getToken();
+    await it.clock.advance(refreshPoint);
+    expect(await it.manager.getToken()).toBe(token);
+  });
+});
+
+describe("events and disposal", () => {
+  test("events tell what happened, and hold no secret", async () => {
+    const it = world();
+    const token = await it.manager.getToken();
+    await it.clock.advance(refreshPoint);
+    it.endpoint.script.push(failing(500));
+    await it.manager.getToken();
+    await settle();
+    await it.clock.advance(3_000);
+    await it.manager.getToken({ rejected: token, origin });
+    expect(it.events.map(({ type }) => type)).toEqual([
+      "exchange_started",
+      "exchange_succeeded",
+      "exchange_started",
+      "exchange_failed",
+      "token_rejected",
+      "exchange_started",
+      "exchange_succeeded",
+    ]);
+    const seen = inspect(it.events, { depth: Infinity, showHidden: true, getters: true });
+    for (const secret of [apiKey, token.accessToken, it.manager.peek()?.accessToken ?? "none"])
+      expect(seen).not.toContain(secret);
+  });
+
+  test("a listener that throws, rejects or asks for a token itself disturbs nothing", async () => {
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    onTestFinished(() => void process.off("unhandledRejection", unhandled));
+    const asked: Promise<Token>[] = [];
+    const it = world({
+      onEvent: (event) => {
+        if (event.type === "exchange_started") asked.push(it.manager.getToken());
+        if (event.type === "exchange_succeeded") throw new Error("listener");
+        return Promise.reject(new Error("listener"));
+      },
+    });
+    const token = await it.manager.getToken();
+    expect(await Promise.all(asked)).toEqual([token]);
+    await settle();
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  test("disposal ends every wait and every later call, and forgets the token", async () => {
+    const it = world();
+    await it.manager.getToken();
+    await it.clock.advance(hour);
+    it.endpoint.script.push(hanging);
+    const waiting = [watch(it.manager.getToken()), watch(it.manager.getToken())];
+    await settle();
+    await it.manager[Symbol.asyncDispose]();
+    await settle();
+    for (const { error } of waiting) expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+    expect(await failureOf(it.manager.getToken())).toMatchObject({ code: "ERR_IAM_CONFIG" });
+    expect(it.manager.peek()).toBeUndefined();
+    expect(it.endpoint.inFlight).toBe(0);
+    expect(it.clock.pending).toHaveLength(0);
+  });
+
+  test("no secret is shown by a manager, its options or its token, however they are looked at", async () => {
+    const grant = apiKeyGrant(apiKey, { clientId: "client", clientSecret: "client-secret-canary" });
+    const manager = createTokenManager({
+      grant,
+      transport: async () => ok({ access_token: "token-canary", refresh_token: "refresh-canary" }),
+    });
+    const token = await manager.getToken();
+    for (const thing of [manager, token, grant, { token }, [token], { ...token }, structuredClone(token)]) {
+      const seen = `${inspect(thing, { depth: Infinity, showHidden: true, getters: true })} ${JSON.stringify(thing)} ${String(thing)}`;
+      for (const secret of [apiKey, "client-secret-canary", "token-canary", "refresh-canary"])
+        expect(seen).not.toContain(secret);
+    }
+    expect([token.accessToken, token.refreshToken]).toEqual(["token-canary", "refresh-canary"]);
+  });
+});
