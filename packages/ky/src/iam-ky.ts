@@ -3,7 +3,6 @@ import {
   IamError,
   isReplayableBody,
   type OriginOptions,
-  requireTokenManager,
   type TokenManager,
   type WaitUntil,
 } from "@iam/core";
@@ -47,7 +46,6 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
  * ```
  */
 export function iamKy(options: IamKyOptions): Options {
-  const manager = requireTokenManager(options?.manager, "iamKy");
   const own = { ...options, name: "iamKy" };
   // Request -> whether its body can be sent again; for requests whose body was given to ky, which therefore knows.
   const bodies = new WeakMap<object, boolean>();
@@ -66,7 +64,7 @@ export function iamKy(options: IamKyOptions): Options {
       beforeRequest: hooks?.beforeRequest?.filter((hook) => hook !== tooOld) ?? [],
     };
     if (context?.iam === false) return;
-    if (given !== undefined && wrappers.get(given) === manager) return;
+    if (given !== undefined && wrappers.get(given) === own.manager) return;
     const { plain, withBody } = given === undefined ? standard : pairFor(given);
     const fetch: Fetch = (input, init) => {
       // Read as late as this, because other hooks may have changed it.
@@ -75,7 +73,7 @@ export function iamKy(options: IamKyOptions): Options {
       if (typeof input === "object") bodies.set(input, json !== undefined || isReplayableBody(body));
       return withBody(input, init);
     };
-    wrappers.set(fetch, manager);
+    wrappers.set(fetch, own.manager);
     request.fetch = fetch;
   }
 
