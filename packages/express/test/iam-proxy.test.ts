@@ -9,7 +9,7 @@ import { request as httpsRequest } from "node:https";
 import { type AddressInfo, connect, Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
-import { IamError } from "@iam/core";
+import { type Clock, IamError, systemClock } from "@iam/core";
 import express, { type Express } from "express";
 import express4 from "express-4";
 import { createProxyMiddleware, type Options } from "http-proxy-middleware";
@@ -32,11 +32,12 @@ type Settings = Partial<Omit<IamProxyOptions, "verifier" | "allowAnonymous">> & 
   target?: string;
   proxy?: Options;
   make?: () => Express;
+  clock?: Clock;
 };
 
 /** An API behind a gateway: what it saw is `seen`, what it answers can be set. */
-async function gateway({ verifier, target, proxy, make = express, ...rest }: Settings = {}) {
-  const iam = await emulated();
+async function gateway({ verifier, target, proxy, make = express, clock, ...rest }: Settings = {}) {
+  const iam = await emulated({ clock });
   const seen: {
     method?: string | undefined;
     url?: string | undefined;
@@ -56,10 +57,15 @@ async function gateway({ verifier, target, proxy, make = express, ...rest }: Set
   const guard = iamProxy({ manager: iam.manager, origins: [upstream.url], ...caller, ...rest });
   const proxying = createProxyMiddleware({ target: target ?? upstream.url, on: guard.on, ...proxy });
   const { url, server } = await serving(make().use(guard.middleware, proxying));
+  const upgrades = { done: [] as Promise<void>[], passed: 0 };
   server.on("upgrade", (req, socket, head) => {
-    void guard.upgrade(req, socket, head, () => proxying.upgrade(req, socket as AddressedSocket, head));
+    const next = () => {
+      upgrades.passed++;
+      proxying.upgrade(req, socket as AddressedSocket, head);
+    };
+    upgrades.done.push(guard.upgrade(req, socket, head, next));
   });
-  return { ...iam, api, guard, proxying, seen, upstream, url, server };
+  return { ...iam, api, guard, proxying, seen, upstream, url, server, upgrades };
 }
 type AddressedSocket = Parameters<ReturnType<typeof createProxyMiddleware>["upgrade"]>[1];
 
@@ -205,6 +211,25 @@ describe("a 401 of the API", () => {
     api.status = 401;
     for (let i = 0; i < 21; i++) expect((await ask(url)).status).toBe(502);
     expect(emulator.counters.grants).toBe(2);
+  });
+
+  test("counts anew once the API has accepted a token", async () => {
+    let laterMs = 0;
+    const monotonicNow = () => systemClock.monotonicNow() + laterMs;
+    const { url, api, emulator } = await gateway({ clock: { ...systemClock, monotonicNow } });
+    const askWhen = async (status: number) => {
+      api.status = status;
+      await ask(url);
+      await emulator.until(({ tokenRequestsInFlight }) => tokenRequestsInFlight === 0);
+    };
+    await askWhen(401);
+    await emulator.until(({ grants }) => grants === 2);
+    // The replacement is refused too: from now on this API's 401s replace nothing, until it accepts a token.
+    laterMs = 6000;
+    await askWhen(401);
+    await askWhen(200);
+    await askWhen(401);
+    await emulator.until(({ grants }) => grants === 3);
   });
 
   test("to a request that went without our token is the caller's to see", async () => {
@@ -410,7 +435,7 @@ describe("a WebSocket", () => {
   });
 
   test("whose client goes away during the wait for a token ends there, and harms nothing", async () => {
-    const { server, emulator, handshakes } = await webSocketGateway();
+    const { server, emulator, upgrades } = await webSocketGateway();
     let release = () => {};
     const until = new Promise<void>((resolve) => {
       release = resolve;
@@ -429,9 +454,8 @@ describe("a WebSocket", () => {
     socket.resume();
     await closed;
     release();
-    await emulator.until(({ tokenRequestsInFlight }) => tokenRequestsInFlight === 0);
-    await new Promise(setImmediate);
-    expect(handshakes).toEqual([]);
+    await Promise.all(upgrades.done);
+    expect(upgrades).toMatchObject({ done: [expect.anything()], passed: 0 });
   });
 });
 
