@@ -1,1 +1,16 @@
-export {};
+export { adapterContract } from "./adapter-contract.ts";
+export type {
+  AdapterAnswer,
+  AdapterBody,
+  AdapterClient,
+  AdapterRequest,
+  AdapterSubject,
+  Capability,
+  ClientSettings,
+  CoreFunctions,
+  HeldToken,
+  ManagerSettings,
+  ManagerShape,
+} from "./adapter-subject.ts";
+export type { ContractCase } from "./contract-case.ts";
+export { type ContractMeta, testAdapter } from "./test-adapter.ts";
