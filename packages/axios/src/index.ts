@@ -1,1 +1,6 @@
-export {};
+export {
+  type IamAxiosHandle,
+  type IamAxiosOptions,
+  type IamAxiosRequestOptions,
+  iamAxios,
+} from "./iam-axios.ts";
