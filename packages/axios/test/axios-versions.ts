@@ -1,6 +1,5 @@
 import type { AxiosStatic } from "axios";
 import { vi } from "vitest";
-import "./page.ts";
 
 /** The oldest version that is supported, one in between, and the latest. */
 export const axiosVersions = ["1.7.0", "1.18.1", "1.21.1"] as const;
