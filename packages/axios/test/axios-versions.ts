@@ -9,7 +9,7 @@ export type AxiosVersion = (typeof axiosVersions)[number];
 /** The adapters that axios has. */
 export const axiosAdapters = ["http", "xhr", "fetch"] as const;
 
-export type AxiosAdapterName = (typeof axiosAdapters)[number];
+type AxiosAdapterName = (typeof axiosAdapters)[number];
 
 const packages: Record<AxiosVersion, string> = {
   "1.7.0": "axios-1-7",

@@ -6,7 +6,7 @@ import { apiKeyGrant, createTokenManager, type TokenManager } from "@iam/core";
 import { type RunningEmulator, startEmulator } from "@iam/emulator";
 
 /** A request as it came over the wire. */
-export interface Received {
+interface Received {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
