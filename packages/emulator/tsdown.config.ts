@@ -1,7 +1,7 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: ["src/index.ts", "src/handler.ts"],
+  entry: ["src/index.ts", "src/handler.ts", "src/command.ts"],
   format: ["esm"],
   platform: "node",
   fixedExtension: false,

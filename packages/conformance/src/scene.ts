@@ -35,6 +35,8 @@ export interface Scene {
   createManager(choice?: ManagerChoice): ManagerShape;
   /** A client of the subject; by default with the scene's manager, and for the emulator's origin only. */
   client(settings?: Partial<ClientSettings<ManagerShape>>): Promise<AdapterClient>;
+  /** A client that is given a manager and nothing else. */
+  clientWithDefaults(): Promise<AdapterClient>;
   /** Sends by a client of its own, the same each time. */
   send(request?: Partial<AdapterRequest>): Promise<AdapterAnswer>;
   /** One more origin of the same emulator. */
@@ -65,7 +67,8 @@ export async function playScene(
   const closing: (() => Promise<unknown>)[] = [];
   const emulator = await startEmulator({ apiKeys: [apiKey] });
   closing.push(() => emulator.close());
-  emulator.clock.freeze();
+  // Tokens are dated in whole seconds.
+  emulator.clock.freeze(Math.floor(Date.now() / 1000) * 1000);
   const clock = createTestClock();
 
   async function readSecrets(response: Response): Promise<void> {
@@ -98,19 +101,22 @@ export async function playScene(
 
   const manager = createManager();
 
-  async function client(settings: Partial<ClientSettings<ManagerShape>> = {}): Promise<AdapterClient> {
-    const made = await subject.createClient({ manager, origins: [emulator.url], ...settings });
+  async function createClient(settings: ClientSettings<ManagerShape>): Promise<AdapterClient> {
+    const made = await subject.createClient(settings);
     closing.push(async () => made.close?.());
     return {
       send: (request) => watch(within(`${request.method ?? "GET"} ${request.url}`, made.send(request))),
     };
   }
 
-  async function watch<T>(promise: Promise<T>): Promise<T> {
+  const client = (settings: Partial<ClientSettings<ManagerShape>> = {}) =>
+    createClient({ manager, origins: [emulator.url], ...settings });
+
+  async function watch(sending: Promise<AdapterAnswer>): Promise<AdapterAnswer> {
     try {
-      const value = await promise;
-      seen.push(value);
-      return value;
+      const answer = await sending;
+      seen.push(answer, answer.response);
+      return answer;
     } catch (error) {
       seen.push(error);
       throw error;
@@ -133,6 +139,7 @@ export async function playScene(
     },
     createManager,
     client,
+    clientWithDefaults: () => createClient({ manager }),
     async send(request = {}) {
       usual ??= client();
       return (await usual).send({ url: scene.resource, ...request });

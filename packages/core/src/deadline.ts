@@ -1,64 +1,54 @@
 import type { Clock } from "./clock.ts";
 
 /**
- * Runs something under a deadline. Its signal aborts when the time is up, and the promise rejects then whether or not
- * the signal is heeded. The controller and the timer belong to this one call.
- *
- * Workers: a signal may not be touched from another request, so nothing outside of this call ever sees it.
+ * What one exchange runs in. Its controllers and timers are its own: on Workers those of one request may not be touched
+ * from another.
  */
-export async function withDeadline<T>(
-  options: {
-    clock: Clock;
-    ms: number;
-    background: boolean;
-    onTimeout: () => unknown;
-    /** Ends this call when it aborts. It must belong to the same exchange. */
-    parent?: AbortSignal;
-    /** Receives what ends this call from outside. */
-    onEnd?: (end: (reason: unknown) => void) => void;
-  },
+export interface Scope {
+  readonly clock: Clock;
+  /** Whether nobody waits: its timers let the process end. */
+  readonly background: boolean;
+  /** What ends each thing that is under way in it. */
+  readonly ends: Set<(reason: unknown) => void>;
+}
+
+/**
+ * Runs something under a deadline. Its signal aborts when the time is up, and the promise rejects then whether or not
+ * the signal is heeded.
+ */
+export function withDeadline<T>(
+  { clock, background, ends }: Scope,
+  ms: number,
+  onTimeout: () => unknown,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { clock, ms, background, onTimeout, parent, onEnd } = options;
   const controller = new AbortController();
-  let cancelTimer = () => {};
-  let cancelParent = () => {};
-  const timeout = new Promise<never>((_, reject) => {
+  return new Promise((resolve, reject) => {
     const end = (reason: unknown) => {
+      leave();
       reject(reason);
       controller.abort(reason);
     };
-    cancelTimer = clock.setTimer(() => end(onTimeout()), ms, { background });
-    onEnd?.(end);
-    const onAbort = () => end(parent?.reason);
-    parent?.addEventListener("abort", onAbort, { once: true });
-    cancelParent = () => parent?.removeEventListener("abort", onAbort);
-    if (parent?.aborted) onAbort();
+    const leave = () => {
+      cancel();
+      ends.delete(end);
+    };
+    const cancel = clock.setTimer(() => end(onTimeout()), ms, { background });
+    ends.add(end);
+    // What runs may throw at once.
+    Promise.resolve(controller.signal).then(run).then(resolve, reject).finally(leave);
   });
-  timeout.catch(() => {});
-  try {
-    return await Promise.race([run(controller.signal), timeout]);
-  } finally {
-    cancelTimer();
-    cancelParent();
-  }
 }
 
-/** Waits, or less when the signal aborts; its timer ends with it. */
-export function pause(options: {
-  clock: Clock;
-  ms: number;
-  background: boolean;
-  signal: AbortSignal;
-}): Promise<void> {
-  const { clock, ms, background, signal } = options;
+/** Waits; less when the scope is ended. */
+export function pause({ clock, background, ends }: Scope, ms: number): Promise<void> {
   return new Promise((resolve) => {
-    const done = () => {
+    const end = () => {
       cancel();
-      signal.removeEventListener("abort", done);
+      ends.delete(end);
       resolve();
     };
-    const cancel = clock.setTimer(done, ms, { background });
-    signal.addEventListener("abort", done, { once: true });
+    const cancel = clock.setTimer(end, ms, { background });
+    ends.add(end);
   });
 }

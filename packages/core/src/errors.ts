@@ -1,7 +1,7 @@
 /**
  * What went wrong, for programs. A code never changes its meaning within a major version.
  *
- * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong; nothing will change until it is put right.
+ * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong, or a function that was passed in threw (then `retryable` is true).
  * - `ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE`: no usable answer came from the token endpoint (network, deadline, 429, 5xx).
  * - `ERR_IAM_TOKEN_ENDPOINT_REFUSED`: the token endpoint answered and refused.
  * - `ERR_IAM_TOKEN_RESPONSE_INVALID`: the token endpoint answered 200 with something that is not a token response.
@@ -52,11 +52,11 @@ export class IamError extends Error {
   /** Whether the same call may succeed later without a change. */
   readonly retryable: boolean;
 
-  constructor(code: IamErrorCode, message: string, options: IamErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: cleanCause(options.cause) });
+  constructor(code: IamErrorCode, message: string, { cause, retryable = false }: IamErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause: cleanCause(cause) });
     this.name = "IamError";
     this.code = code;
-    this.retryable = options.retryable ?? false;
+    this.retryable = retryable;
     Object.defineProperty(this, brand, { value: true });
   }
 }
@@ -80,21 +80,22 @@ export interface TokenEndpointErrorOptions extends IamErrorOptions {
  */
 export class TokenEndpointError extends IamError {
   /** HTTP status; undefined when no answer came. */
-  readonly status: number | undefined;
+  declare readonly status: number | undefined;
   /** IAM's code such as `BXNIM0415E`, or the `error` of RFC 6749 section 5.2. */
-  readonly errorCode: string | undefined;
+  declare readonly errorCode: string | undefined;
   /** IAM's `transaction-id` response header: quote it to IBM support. */
-  readonly transactionId: string | undefined;
+  declare readonly transactionId: string | undefined;
   /** Milliseconds until the next attempt makes sense; undefined when nothing is known. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
-  constructor(code: IamErrorCode, message: string, options: TokenEndpointErrorOptions = {}) {
-    super(code, message, options);
+  constructor(
+    code: IamErrorCode,
+    message: string,
+    { cause, retryable, ...said }: TokenEndpointErrorOptions = {},
+  ) {
+    super(code, message, { cause, ...(retryable !== undefined && { retryable }) });
     this.name = "TokenEndpointError";
-    this.status = options.status;
-    this.errorCode = options.errorCode;
-    this.transactionId = options.transactionId;
-    this.retryAfterMs = options.retryAfterMs;
+    Object.assign(this, said);
   }
 }
 
@@ -108,7 +109,7 @@ export class TokenEndpointError extends IamError {
  * ```
  */
 export function isIamError(error: unknown): error is IamError {
-  return typeof error === "object" && error !== null && brand in error;
+  return typeof error === "object" && read(error, brand) === true;
 }
 
 /** An error about an option, a key or a call: says what to change. */
@@ -124,29 +125,33 @@ export function configError(message: string, cause?: unknown): IamError {
  */
 function cleanCause(cause: unknown): Error {
   if (isIamError(cause)) return cause;
-  const { name, code } = nameAndCode(cause);
-  const clean = new Error(code === undefined ? name : `${name} (${code})`);
-  clean.name = name;
+  const clean = new Error(errorWord(cause));
+  clean.name = word(cause, "name") ?? "Error";
   return clean;
 }
 
-/** The name and the code of a foreign error, looked for down its causes; both only when they look like identifiers. */
-export function nameAndCode(error: unknown): { name: string; code: string | undefined } {
-  const name = word(error, "name", /^[A-Za-z]{1,40}$/) ?? "Error";
-  let code: string | undefined;
-  let at: unknown = error;
-  for (let depth = 0; depth < 4 && code === undefined && typeof at === "object" && at !== null; depth++) {
-    code = word(at, "code", /^[A-Z][A-Z0-9_]{2,60}$/);
-    const inner: { cause?: unknown; errors?: unknown } = at;
-    at = inner.cause ?? (Array.isArray(inner.errors) ? inner.errors[0] : undefined);
+/** The code of a foreign error, looked for down its causes, else its name; only when it looks like an identifier. */
+export function errorWord(error: unknown): string {
+  let at = error as { cause?: unknown; errors?: unknown[] } | undefined;
+  for (let depth = 0; depth < 4; depth++) {
+    const code = word(at, "code");
+    if (code !== undefined) return code;
+    at = read(at, "cause") ?? read(read(at, "errors"), "0");
   }
-  return { name, code };
+  return word(error, "name") ?? "Error";
 }
 
-function word(from: unknown, key: string, shape: RegExp): string | undefined {
+function word(from: unknown, key: string): string | undefined {
+  const value: unknown = read(from, key);
+  return typeof value === "string" && /^[A-Z]([A-Z\d_]{1,59}|[A-Za-z]{1,39})$/.test(value)
+    ? value
+    : undefined;
+}
+
+/** A foreign error may be anything, with getters that throw. */
+function read<T>(from: unknown, key: PropertyKey): T | undefined {
   try {
-    const value: unknown = (from as Record<string, unknown> | null | undefined)?.[key];
-    return typeof value === "string" && shape.test(value) ? value : undefined;
+    return (from as Record<PropertyKey, T> | undefined)?.[key];
   } catch {
     return undefined;
   }

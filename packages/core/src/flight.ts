@@ -1,30 +1,32 @@
 import type { Clock, Instant } from "./clock.ts";
 import { isIamError } from "./errors.ts";
 import type { ExchangeReason } from "./events.ts";
-import type { ExchangeTrace } from "./exchange.ts";
+import type { ExchangeRun } from "./exchange.ts";
 
 /** An exchange under way, as those see it who wait for it. */
-export interface Flight<Result> {
+export interface Flight<Result> extends ExchangeRun {
   /** Counts the exchanges that a manager has begun. */
   readonly sequence: number;
   readonly reason: ExchangeReason;
-  readonly startedAt: Instant;
-  readonly trace: ExchangeTrace;
+  readonly start: Instant;
   /** What it will give. */
-  readonly result: Promise<Result>;
+  result: Promise<Result>;
   /** Signs of life: its timers live in the request that began it, and end with it. */
   beats: number;
 }
 
 /** Two signs of life in each wait of a joiner, as long as the timers of the exchange run. Returns what stops them. */
 export function startBeating(flight: { beats: number }, clock: Clock, joinTimeoutMs: number): () => void {
-  let cancel = () => {};
+  let cancel: () => void;
   const again = () => {
-    const onBeat = () => {
-      flight.beats++;
-      again();
-    };
-    cancel = clock.setTimer(onBeat, joinTimeoutMs / 2, { background: true });
+    cancel = clock.setTimer(
+      () => {
+        flight.beats++;
+        again();
+      },
+      joinTimeoutMs / 2,
+      { background: true },
+    );
   };
   again();
   return () => cancel();
@@ -40,36 +42,28 @@ export type Waiting = Set<(reason: unknown) => void>;
  * of a request that has ended never settles, or rejects with the runtime's own error.
  */
 export function waitFor<Result>(
-  flight: Flight<Result>,
-  options: {
-    clock: Clock;
-    waiting: Waiting;
-    signal: AbortSignal | undefined;
-    patienceMs: number | undefined;
-  },
+  result: Promise<Result>,
+  {
+    clock,
+    waiting,
+    signal,
+    patienceMs,
+  }: { clock: Clock; waiting: Waiting; signal: AbortSignal | undefined; patienceMs: number | undefined },
 ): Promise<Result | undefined> {
-  const { clock, waiting, signal, patienceMs } = options;
-  return new Promise((resolve, reject) => {
-    const leave = () => {
-      cancelTimer?.();
-      signal?.removeEventListener("abort", onAbort);
-      waiting.delete(fail);
-    };
-    const succeed = (value: Result | undefined) => {
-      leave();
-      resolve(value);
-    };
-    const fail = (reason: unknown) => {
-      leave();
-      reject(reason);
-    };
-    const onAbort = () => fail(signal?.reason);
+  let leave = () => {};
+  return new Promise<Result | undefined>((resolve, reject) => {
+    const onAbort = () => reject(signal?.reason);
     const cancelTimer =
       patienceMs === undefined
         ? undefined
-        : clock.setTimer(() => succeed(undefined), patienceMs, { background: false });
-    signal?.addEventListener("abort", onAbort, { once: true });
-    waiting.add(fail);
-    flight.result.then(succeed, (error: unknown) => (isIamError(error) ? fail(error) : succeed(undefined)));
-  });
+        : clock.setTimer(() => resolve(undefined), patienceMs, { background: false });
+    leave = () => {
+      cancelTimer?.();
+      signal?.removeEventListener("abort", onAbort);
+      waiting.delete(reject);
+    };
+    signal?.addEventListener("abort", onAbort);
+    waiting.add(reject);
+    result.then(resolve, (error: unknown) => (isIamError(error) ? reject(error) : resolve(undefined)));
+  }).finally(() => leave());
 }

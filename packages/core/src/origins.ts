@@ -34,7 +34,7 @@ export interface OriginRules {
   judge(url: string | URL, options?: { mayPass?: boolean }): OriginVerdict;
 }
 
-const ibmCloud = "https://*.cloud.ibm.com";
+const ibmCloud: readonly string[] = ["https://*.cloud.ibm.com"];
 
 /**
  * Origins of IBM Cloud services that are not under `cloud.ibm.com`, to be listed by who uses them.
@@ -52,7 +52,11 @@ export const ibmOrigins: {
   readonly cloud: readonly string[];
   /** The S3 API of Cloud Object Storage: public, private and direct, each host and its bucket subdomains. */
   readonly objectStorage: readonly string[];
-} = { cloud: [ibmCloud], objectStorage: /* @__PURE__ */ objectStorageOrigins() };
+} = /* @__PURE__ */ makeIbmOrigins();
+
+function makeIbmOrigins(): typeof ibmOrigins {
+  return { cloud: ibmCloud, objectStorage: objectStorageOrigins() };
+}
 
 function objectStorageOrigins(): string[] {
   const locations =
@@ -77,107 +81,69 @@ function objectStorageOrigins(): string[] {
  * export const verdict = rules.judge("https://api.example.com/v1/things"); // { allowed: true, url }
  * ```
  */
-export function originRules(options: OriginOptions = {}): OriginRules {
-  const { origins = ibmOrigins.cloud, otherOrigins = "refuse" } = options;
-  if (!Array.isArray(origins) || origins.length === 0) {
-    throw configError('origins must be a list of at least one origin, such as ["https://api.example.com"].');
-  }
-  if (otherOrigins !== "refuse" && otherOrigins !== "pass")
-    throw configError('otherOrigins must be "refuse" or "pass".');
-  const listed: readonly string[] = origins;
-  const exact = new Set<string>();
-  const suffixes: string[] = [];
-  for (const pattern of listed) {
-    const wildcard = typeof pattern === "string" && pattern.startsWith("https://*.");
-    const url = checkPattern(pattern, wildcard ? `https://${pattern.slice(10)}` : pattern);
-    if (wildcard) suffixes.push(checkSuffix(pattern, url));
-    else exact.add(url.origin);
-  }
-
+export function originRules({
+  origins = ibmCloud,
+  otherOrigins = "refuse",
+}: OriginOptions = {}): OriginRules {
+  if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin(origins);
+  if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins must be "refuse" or "pass".');
+  const listed: readonly string[] = [...origins];
+  const patterns = listed.map(readPattern);
   const allows = (url: URL) =>
     url.username === "" &&
     url.password === "" &&
-    (exact.has(url.origin) ||
-      (url.protocol === "https:" &&
-        url.port === "" &&
-        suffixes.some((suffix) => url.hostname.endsWith(suffix))));
-
+    patterns.some(({ origin, suffix }) =>
+      suffix === undefined
+        ? // Not the member origin: that of a blob: URL is the one of the URL inside.
+          `${url.protocol}//${url.host}` === origin
+        : /^https:\/\/([^.:]+\.)+[^.:]+$/.test(url.origin) && url.hostname.endsWith(suffix),
+    );
   return {
     judge(target, { mayPass = otherOrigins === "pass" } = {}) {
       // One parse: the verdict and the request must not read the same text differently.
-      const url = parseUrl(typeof target === "string" ? target : target.href);
+      const url = parseUrl(`${target}`);
       const allowed = url !== undefined && allows(url);
-      if (url === undefined || (!allowed && !mayPass)) throw notAllowed(url, listed);
+      if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, listed);
       return { allowed, url };
     },
   };
 }
 
-function checkPattern(pattern: unknown, text: unknown): URL {
-  const shown = typeof pattern === "string" ? JSON.stringify(pattern.slice(0, 200)) : typeof pattern;
-  const url = parseUrl(text);
-  const isOrigin =
-    url !== undefined &&
-    typeof text === "string" &&
-    !/[\s\\@?#]/.test(text) &&
-    /^[^/]+\/\/[^/]+\/?$/.test(text) &&
-    !url.hostname.includes("*") &&
-    !url.hostname.endsWith(".");
-  if (!isOrigin) {
-    throw configError(
-      `origins holds ${shown}, which is not an origin. Write scheme, host and port only: "https://api.example.com", ` +
-        '"https://api.example.com:8443", or "https://*.example.com" for its subdomains.',
-    );
-  }
-  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname))) return url;
-  throw configError(
-    `origins holds ${shown}, which would send the token in the clear. Use https; http is for loopback only.`,
-  );
-}
+const objectStorageHost =
+  /^s3(\.private|\.direct)?\.[a-z\d-]+(\.(us|eu|ap))?\.cloud-object-storage\.appdomain\.cloud$/;
 
-function checkSuffix(pattern: string, url: URL): string {
-  const shown = JSON.stringify(pattern);
-  const suffix = `.${url.hostname}`;
-  if (url.port !== "")
-    throw configError(
-      `origins holds ${shown}: a wildcard stands for port 443 only. List the origin in full.`,
-    );
-  if (!/^(\.[^.]+){2,}$/.test(suffix) || /\.\d+$|\]$/.test(suffix)) {
-    throw configError(
-      `origins holds ${shown}: a wildcard needs a suffix of at least two labels, such as "https://*.example.com".`,
-    );
-  }
+/** An exact origin, or a suffix of hosts. */
+function readPattern(pattern: unknown): { origin: string; suffix: string | undefined } {
+  const text = typeof pattern === "string" ? pattern : "";
+  const [, wildcard, host] = /^https?:\/\/(\*\.)?([^\s/\\@?#*]+)\/?$/.exec(text) ?? [];
+  const url = parseUrl(text.replace("*.", ""));
+  if (host === undefined || url === undefined || url.hostname.endsWith(".")) throw notAnOrigin(pattern);
+  if (url.protocol !== "https:" && (wildcard || !isLoopback(url.hostname))) throw notAnOrigin(pattern);
+  if (wildcard === undefined) return { origin: url.origin, suffix: undefined };
+  // Two labels at least, no address, port 443 only.
+  if (url.port !== "" || !/^([^.:]+\.)+[^.:\d][^.:]*$/.test(url.hostname)) throw notAnOrigin(pattern);
   // Customers host under containers, codeengine, lb and s3-web there; only the S3 API hosts are IBM's alone.
-  const objectStorage =
-    /^\.s3(\.(private|direct))?\.[a-z0-9-]+(\.(us|eu|ap))?\.cloud-object-storage\.appdomain\.cloud$/;
-  if (/\.appdomain\.cloud$/.test(suffix) && !objectStorage.test(suffix)) {
+  if (/\bappdomain\.cloud$/.test(url.hostname) && !objectStorageHost.test(url.hostname)) {
     throw configError(
-      `origins holds ${shown}: anybody may host under appdomain.cloud, so a wildcard there gives the token away. List exact ` +
-        "origins, or ...ibmOrigins.objectStorage for Cloud Object Storage.",
+      `Anybody may host under appdomain.cloud: "${pattern}" gives the token away. List exact origins, or ibmOrigins.objectStorage.`,
     );
   }
-  return suffix;
+  return { origin: url.origin, suffix: `.${url.hostname}` };
 }
 
-function notAllowed(url: URL | undefined, listed: readonly string[]): IamError {
-  if (url === undefined) {
-    return new IamError(
-      "ERR_IAM_ORIGIN_NOT_ALLOWED",
-      "The request has no absolute URL, so it cannot be told whether it may have the token.",
-    );
-  }
-  if (url.username !== "" || url.password !== "") {
-    return new IamError(
-      "ERR_IAM_ORIGIN_NOT_ALLOWED",
-      `The URL of the request to ${url.host} has credentials in it. Remove them.`,
-    );
-  }
-  const add =
-    url.protocol === "https:" || isLoopback(url.hostname) ? `add "${url.origin}" to origins` : "use https";
-  const shown = listed.length > 6 ? [...listed.slice(0, 6), "…"] : listed;
-  return new IamError(
-    "ERR_IAM_ORIGIN_NOT_ALLOWED",
-    `The request goes to ${url.origin}, which may not have the token (allowed: ${shown.join(", ")}). ` +
-      `If it should, ${add}; if it should go without a token, set otherOrigins: "pass".`,
+function notAnOrigin(pattern: unknown): IamError {
+  return configError(
+    `origins holds ${typeof pattern === "string" ? JSON.stringify(pattern.slice(0, 100)) : typeof pattern}. It must be a list of origins: "https://host", "https://host:port", ` +
+      '"https://*.two.labels", or http to loopback.',
   );
+}
+
+function notAllowed(url: URL | undefined, origins: readonly string[]): IamError {
+  const problem =
+    url === undefined
+      ? "It has no absolute URL."
+      : url.username !== "" || url.password !== ""
+        ? "Its URL has credentials in it: remove them."
+        : `If it should, add "${url.origin}" to origins (now ${origins.slice(0, 5).join(", ")}); otherOrigins: "pass" sends it without.`;
+  return new IamError("ERR_IAM_ORIGIN_NOT_ALLOWED", `The request may not carry the token. ${problem}`);
 }

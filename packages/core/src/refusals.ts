@@ -8,14 +8,14 @@ interface Refusal {
   until: number;
 }
 
-/** Who answered 401, and whether that may cost another exchange. */
+/** Who answered 401, and whether that may cost another exchange. Without an origin nothing is remembered. */
 export interface Refusals {
   /** The origin refused a token that is no longer held: what replaces it is `generation`. */
-  late(origin: string, generation: number): void;
+  late(origin: string | undefined, generation: number): void;
   /** The origin refused the held token of `generation`. Whether it is on hold: its 401s replace nothing. */
-  onHold(origin: string, generation: number, nowMs: number): boolean;
+  onHold(origin: string | undefined, generation: number, nowMs: number): boolean;
   /** The held token of `generation` is being replaced because of this origin. */
-  replaced(origin: string, generation: number): void;
+  replaced(origin: string | undefined, generation: number): void;
   /** The origin accepted the held token: whatever was held against it is forgotten. */
   accepted(origin: string): void;
   readonly size: number;
@@ -23,42 +23,36 @@ export interface Refusals {
 
 /** Wildcards allow any number of origins; a thousand that answer 401 are not worth remembering. */
 const maxOrigins = 1000;
-const firstHoldMs = 30_000;
-const maxHoldMs = 900_000;
 
 /**
  * Remembers which resource origins refuse even fresh tokens, so that an API which always answers 401 does not cost an
  * exchange for each request: 30 s on hold, then 60 s, up to 15 min, until it accepts a token.
  */
 export function createRefusals(): Refusals {
-  const refusals = new Map<string, Refusal>();
+  const refusals = new Map<string | undefined, Refusal>();
 
-  function of(origin: string): Refusal {
-    const known = refusals.get(origin);
-    if (known !== undefined) return known;
-    const made: Refusal = { replacement: 0, level: 0, until: -Infinity };
-    for (const oldest of refusals.size >= maxOrigins ? refusals.keys() : []) {
-      refusals.delete(oldest);
-      break;
+  function of(origin: string | undefined): Refusal {
+    let refusal = refusals.get(origin);
+    if (refusal === undefined) {
+      refusal = { replacement: 0, level: 0, until: -Infinity };
+      if (refusals.size >= maxOrigins) refusals.delete(refusals.keys().next().value);
+      if (origin !== undefined) refusals.set(origin, refusal);
     }
-    refusals.set(origin, made);
-    return made;
+    return refusal;
   }
 
   return {
     late(origin, generation) {
-      const refusal = of(origin);
-      refusal.replacement = Math.max(refusal.replacement, generation);
+      of(origin).replacement = generation;
     },
     onHold(origin, generation, nowMs) {
       const refusal = of(origin);
-      if (nowMs < refusal.until) return true;
-      if (refusal.replacement !== generation) return false;
-      refusal.until = nowMs + Math.min(firstHoldMs * 2 ** refusal.level, maxHoldMs);
-      refusal.level++;
-      // Once the hold is over the next refusal may try again, so the same token counts as a first one then.
-      refusal.replacement = 0;
-      return true;
+      if (nowMs >= refusal.until && refusal.replacement === generation) {
+        refusal.until = nowMs + Math.min(30_000 * 2 ** refusal.level++, 900_000);
+        // Once the hold is over the next refusal may try again, so the same token counts as a first one then.
+        refusal.replacement = 0;
+      }
+      return nowMs < refusal.until;
     },
     replaced(origin, generation) {
       of(origin).replacement = generation + 1;

@@ -1,18 +1,3 @@
-/** Exchanges with the token endpoint that failed in a row leave one of these behind. */
-export type CoolDownKind = "refused" | "unavailable";
-
-/** A server may ask for any pause; an hour is as long as a token lives. */
-const maxRetryAfterMs = 3_600_000;
-const refusedMs = 30_000;
-
-/**
- * How many attempts an exchange may make. Only callers that wait with nothing in hand are worth more than one, and a
- * one-time value is never sent twice.
- */
-export function attemptsFor(exchange: { first: boolean; retry: "safe" | "once" }): number {
-  return exchange.first && exchange.retry === "safe" ? 3 : 1;
-}
-
 /**
  * Milliseconds to wait before the next attempt of the same exchange, or undefined when there should be none.
  *
@@ -27,9 +12,8 @@ export function retryDelayMs(failure: {
   random: () => number;
 }): number | undefined {
   const { attempt, attempts, retryable, retryAfterMs: floorMs = 0, remainingMs, random } = failure;
-  if (!retryable || attempt >= attempts) return undefined;
   const delayMs = Math.max(random() * 250 * 2 ** attempt, floorMs);
-  return delayMs < remainingMs ? delayMs : undefined;
+  return retryable && attempt < attempts && delayMs < remainingMs ? delayMs : undefined;
 }
 
 /**
@@ -39,7 +23,8 @@ export function retryDelayMs(failure: {
  * more than a quarter of its remaining life. A Retry-After is a floor, honoured up to an hour.
  */
 export function coolDownMs(failure: {
-  kind: CoolDownKind;
+  /** Whether the endpoint may answer differently without a change. */
+  retryable: boolean;
   /** Failed exchanges in a row, this one included. */
   failures: number;
   /** Milliseconds that the held token stays usable; undefined without one. */
@@ -47,20 +32,15 @@ export function coolDownMs(failure: {
   retryAfterMs: number | undefined;
   random: () => number;
 }): number {
-  const { kind, failures, usableMs, retryAfterMs: floorMs = 0, random } = failure;
-  return Math.max(pauseMs(kind, failures, usableMs, random), Math.min(floorMs, maxRetryAfterMs));
-}
-
-function pauseMs(
-  kind: CoolDownKind,
-  failures: number,
-  usableMs: number | undefined,
-  random: () => number,
-): number {
-  if (kind === "refused") return refusedMs;
-  if (usableMs !== undefined)
-    return Math.min(1000 * 2 ** Math.min(failures, 5), 30_000, Math.max(usableMs / 4, 50));
-  return failures < 3 ? failures * 1000 : 3500 + random() * 1500;
+  const { retryable, failures, usableMs, retryAfterMs: floorMs = 0, random } = failure;
+  const withoutToken = failures < 3 ? failures * 1000 : 3500 + random() * 1500;
+  const withToken = (usableMs ?? 0) / 4;
+  const pauseMs = !retryable
+    ? 30_000
+    : usableMs === undefined
+      ? withoutToken
+      : Math.min(1000 * 2 ** Math.min(failures, 5), 30_000, Math.max(withToken, 50));
+  return Math.max(pauseMs, Math.min(floorMs, 3_600_000));
 }
 
 /**
@@ -72,13 +52,26 @@ function pauseMs(
  */
 export function retryAfterMs(
   header: string | undefined,
-  at: { date: string | undefined; nowMs: number },
+  { date = "", nowMs }: { date: string | undefined; nowMs: number },
 ): number | undefined {
   const text = header?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // IMF-fixdate and the two obsolete forms all begin with the name of a day.
-  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(text)) return undefined;
-  const until = Date.parse(text);
-  const sentAt = Date.parse(at.date ?? "");
-  return Number.isNaN(until) ? undefined : Math.max(0, until - (Number.isNaN(sentAt) ? at.nowMs : sentAt));
+  const until = httpDateMs(text);
+  return Number.isNaN(until) ? undefined : Math.max(0, until - (httpDateMs(date) || nowMs));
+}
+
+const httpDate =
+  /^((Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \d\d-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d\d \d\d:\d\d:\d\d GMT|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
+
+/**
+ * An HTTP-date in epoch milliseconds, in any of its three forms; NaN for anything else.
+ *
+ * `Date.parse` alone reads far more than those, each engine in its own way, and takes the form without a zone for local
+ * time.
+ *
+ * Source: RFC 9110 section 5.6.7.
+ */
+export function httpDateMs(text: string): number {
+  if (!httpDate.test(text)) return Number.NaN;
+  return Date.parse(text.endsWith("GMT") ? text : `${text} GMT`);
 }

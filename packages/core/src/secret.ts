@@ -39,43 +39,34 @@ export type SecretSource = string | undefined | (() => string | Promise<string>)
  * Errors: `ERR_IAM_CONFIG` that names `what` and says what to change.
  */
 export function secretReader(source: SecretSource, what: string): () => string | Promise<string> {
-  if (typeof source === "function") {
-    return async () => {
-      let value: unknown;
-      try {
-        value = await source();
-      } catch (cause) {
-        throw new IamError(
-          "ERR_IAM_CONFIG",
-          `The function that gives ${what} threw. Its own message is not shown here, because it may hold a secret: log it there.`,
-          { cause, retryable: true },
-        );
-      }
-      return checkSecret(value, what);
-    };
+  if (typeof source !== "function") {
+    const value = checkSecret(source, what);
+    return () => value;
   }
-  const value = checkSecret(source, what);
-  return () => value;
+  return async () => {
+    let value: unknown;
+    try {
+      value = await source();
+    } catch (cause) {
+      const message = `The function that gives ${what} threw. Its message is not shown, it may hold a secret: log it there.`;
+      throw new IamError("ERR_IAM_CONFIG", message, { cause, retryable: true });
+    }
+    return checkSecret(value, what);
+  };
 }
 
 /** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
 function checkSecret(value: unknown, what: string): string {
   const problem = secretProblem(value);
-  if (problem !== undefined) throw configError(`${what[0]?.toUpperCase()}${what.slice(1)} ${problem}`);
-  return value as string;
+  if (problem === undefined) return value as string;
+  throw configError(`There is something wrong with ${what}: ${problem}.`);
 }
 
 function secretProblem(value: unknown): string | undefined {
-  if (value === undefined || value === null || value === "") {
-    return `is ${value === "" ? "empty" : "missing"}. Is the environment variable or file that should hold it set?`;
-  }
-  if (typeof value !== "string") return `must be a string or a function that gives one, not ${typeof value}.`;
-  if (value.trim() !== value) {
-    return "has white space or a line break around it. Trim it: it was probably read from a file or pasted.";
-  }
-  if (/^[{"'`]|[}"'`]$/.test(value)) {
-    return "starts or ends with a brace or a quote. Remove it: it is probably left over from JSON or a shell.";
-  }
-  if (/[\u0000-\u001f\u007f]/.test(value)) return "has a line break or another control character in it.";
-  return undefined;
+  if (value === undefined || value === null) return "it is missing; is the environment variable set?";
+  if (typeof value !== "string") return `it is no string but ${typeof value}`;
+  if (value === "") return "it is empty";
+  if (value.trim() !== value) return "it has white space around it; trim it";
+  if (/^[{"'`]|[}"'`]$/.test(value)) return "it has braces or quotes around it; remove them";
+  return /[\u0000-\u001f\u007f]/.test(value) ? "it has a control character in it" : undefined;
 }

@@ -47,60 +47,48 @@ export interface TokenManagerOptions {
   random?: (() => number) | undefined;
 }
 
+const numbers = {
+  attemptDeadlineMs: 4000,
+  deadlineMs: 9000,
+  joinTimeoutMs: 2000,
+  maxTokenRequestsPerMinute: 120,
+};
+
 /** The options with their defaults, checked. */
-export interface TokenManagerConfig {
-  readonly grant: Grant;
-  readonly tokenEndpoint: string;
-  readonly transport: TokenTransport;
-  readonly onEvent: ((event: TokenManagerEvent) => unknown) | undefined;
-  readonly waitUntil: WaitUntil | undefined;
-  readonly attemptDeadlineMs: number;
-  readonly deadlineMs: number;
-  readonly joinTimeoutMs: number;
-  readonly maxTokenRequestsPerMinute: number;
-  readonly allowInsecure: boolean;
-  readonly clock: Clock;
-  readonly random: () => number;
-}
+export type TokenManagerConfig = TokenManagerOptions & {
+  readonly [K in keyof typeof numbers | "clock" | "random" | "allowInsecure" | "transport"]-?: Exclude<
+    TokenManagerOptions[K],
+    undefined
+  >;
+} & { readonly tokenEndpoint: string };
 
 /** Reads the options of a token manager. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
-  const { grant, allowInsecure = false, allowBrowser = false } = options ?? {};
-  if (typeof grant?.exchange !== "function" || typeof grant.identity !== "function") {
-    throw configError("createTokenManager needs a grant, such as { grant: apiKeyGrant(key) }.");
-  }
-  if (grant.secret !== undefined && !allowBrowser && isBrowser()) {
+  const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
+  const { grant, fetch, tokenEndpoint } = given as TokenManagerOptions;
+  if (typeof grant?.exchange !== "function")
+    throw configError("A grant is missing, such as { grant: apiKeyGrant(key) }.");
+  if (grant.secret !== undefined && !given.allowBrowser && isBrowser()) {
     throw configError(
-      `A secret (grant ${grant.kind}) does not belong in a page or a browser's worker: whoever opens it can read it, and IAM ` +
-        "answers browsers without CORS headers. Ask your own server for a token, or set allowBrowser: true if you know better.",
+      "A secret does not belong in a browser, where anybody can read it. Ask your own server for a token, or set allowBrowser: true.",
     );
   }
-  return {
-    grant,
-    tokenEndpoint: resolveTokenEndpoint(options.tokenEndpoint, { allowInsecure }),
-    transport:
-      functionOr(options.transport, "transport") ??
-      fetchTransport({ fetch: functionOr(options.fetch, "fetch") }),
-    onEvent: functionOr(options.onEvent, "onEvent"),
-    waitUntil: functionOr(options.waitUntil, "waitUntil"),
-    attemptDeadlineMs: duration(options.attemptDeadlineMs, "attemptDeadlineMs", 4000),
-    deadlineMs: duration(options.deadlineMs, "deadlineMs", 9000),
-    joinTimeoutMs: duration(options.joinTimeoutMs, "joinTimeoutMs", 2000),
-    maxTokenRequestsPerMinute: duration(options.maxTokenRequestsPerMinute, "maxTokenRequestsPerMinute", 120),
-    allowInsecure,
-    clock: options.clock ?? systemClock,
-    random: functionOr(options.random, "random") ?? Math.random,
+  const config = {
+    ...numbers,
+    allowInsecure: false,
+    clock: systemClock,
+    random: Math.random,
+    transport: fetchTransport({ fetch }),
+    ...given,
   };
-}
-
-function functionOr<F>(value: F | undefined, name: string): F | undefined {
-  if (value === undefined || typeof value === "function") return value;
-  throw configError(`${name} must be a function.`);
-}
-
-/** Above 2^31-1 ms a timer fires at once. */
-function duration(value: number | undefined, name: string, fallback: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value === "number" && value >= 1 && value <= 2_147_483_647) return value;
-  throw configError(`${name} must be a number from 1 to 2147483647.`);
+  for (const name of ["transport", "fetch", "onEvent", "waitUntil", "random"]) {
+    if (!/undefined|function/.test(typeof (config as Record<string, unknown>)[name]))
+      throw configError(`${name} must be a function.`);
+  }
+  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
+    // Above 2^31-1 ms a timer fires at once.
+    if (!(config[name] >= 1 && config[name] < 2 ** 31))
+      throw configError(`${name} must be a number from 1 to 2147483647.`);
+  }
+  return { ...config, grant, tokenEndpoint: resolveTokenEndpoint(tokenEndpoint, config) };
 }

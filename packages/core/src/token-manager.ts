@@ -2,11 +2,11 @@ import type { Instant } from "./clock.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import { type ExchangeReason, tell } from "./events.ts";
 import { createExchange } from "./exchange.ts";
-import { earlier, freshness, type Lifetime, lifetimeFrom, untilMs, withoutRefresh } from "./expiry.ts";
+import { ageMs, freshness, type Lifetime, lifetimeFrom } from "./expiry.ts";
 import { type Flight, startBeating, type Waiting, waitFor } from "./flight.ts";
 import type { Grant } from "./grant.ts";
 import { createRefusals } from "./refusals.ts";
-import { type CoolDownKind, coolDownMs } from "./retry.ts";
+import { coolDownMs } from "./retry.ts";
 import { createToken, type Token } from "./token.ts";
 import {
   readTokenManagerOptions,
@@ -46,20 +46,17 @@ export interface TokenManager {
 }
 
 /** A token that is held. */
-interface Lease {
+interface Lease extends Lifetime {
   readonly token: Token;
-  readonly lifetime: Lifetime;
-  readonly lifetimeMs: number | undefined;
   /** Counts the tokens that this manager has held; 0 for one that was never held. */
   readonly generation: number;
 }
 
-/** Nobody asks the token endpoint until then. */
+/** Nobody asks the token endpoint until then; monotonic milliseconds. */
 interface CoolDown {
-  readonly kind: CoolDownKind;
-  readonly error: IamError;
+  readonly error: TokenEndpointError;
   readonly until: number;
-  /** The secret that was refused. */
+  /** The secret that was sent. */
   readonly secret: string | undefined;
   secretCheckedAt: number;
 }
@@ -84,7 +81,6 @@ const secretCheckIntervalMs = 1000;
 export function createTokenManager(options: TokenManagerOptions): TokenManager {
   const config = readTokenManagerOptions(options);
   const { clock, grant, random, onEvent, deadlineMs, joinTimeoutMs } = config;
-  const shared = { ...options };
   const exchange = createExchange(config, sourceToken);
   const refusals = createRefusals();
   const sources = new Map<Grant, TokenManager>();
@@ -112,8 +108,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   function hold(next: Lease | undefined): void {
     lease = next;
     freshToken = next?.token;
-    freshUntilWall = next?.lifetime.refreshAt.wall ?? 0;
-    freshUntilMonotonic = next?.lifetime.refreshAt.monotonic ?? 0;
+    if (next === undefined) return;
+    freshUntilWall = next.start.wall + next.refreshMs;
+    freshUntilMonotonic = next.start.monotonic + next.refreshMs;
   }
 
   function peek(): Token | undefined {
@@ -125,7 +122,11 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
-    return (options === undefined ? peek() : undefined) ?? acquire(options ?? {});
+    if (options === undefined) {
+      const token = peek();
+      if (token !== undefined) return token;
+    }
+    return acquire(options ?? {});
   }
 
   async function acquire({
@@ -135,26 +136,29 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     minValidityMs = 0,
     waitUntil,
   }: GetTokenOptions): Promise<Token> {
-    if (!(minValidityMs >= 0 && minValidityMs < Infinity)) {
-      throw configError("minValidityMs must be a number of milliseconds, 0 or more.");
-    }
+    if (!(minValidityMs >= 0 && minValidityMs < Infinity))
+      throw configError("minValidityMs must be 0 or more.");
     if (rejected !== undefined)
       reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
+    const satisfies = (held: Lease, at: Instant) => held.lifetimeMs - ageMs(held.start, at) >= minValidityMs;
     for (;;) {
       signal?.throwIfAborted();
       if (disposed) throw disposedError();
       const at = now();
       const held = usable(at);
-      if (held !== undefined && satisfies(held, minValidityMs, at)) {
-        const expiring = freshness(held.lifetime, at) === "expiring";
-        if (expiring && !isLive(flight, at) && !isCooling(at)) refreshBeside(waitUntil);
+      if (held !== undefined && satisfies(held, at)) {
+        if (freshness(held, at) === "expiring" && !isLive(flight, at) && !isCooling(at))
+          refreshBeside(waitUntil);
         return held.token;
       }
-      if (held !== undefined && !canOutlive(held, minValidityMs)) throw tooShort(held, minValidityMs, at);
-      const obtained = await obtain(held === undefined ? "absent" : "validity", at, signal);
+      // Another exchange helps only when tokens live that long, and when it would give another token at all.
+      const helps = held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs);
+      const obtained = helps ? await obtain(held ? "validity" : "absent", at, signal) : held;
       if (obtained === undefined) continue;
-      if (!satisfies(obtained, minValidityMs, now())) throw tooShort(obtained, minValidityMs, now());
-      return obtained.token;
+      if (satisfies(obtained, now())) return obtained.token;
+      throw configError(
+        `minValidityMs is ${minValidityMs}, but tokens live ${obtained.lifetimeMs} ms here, and this one less. Ask for less.`,
+      );
     }
   }
 
@@ -165,36 +169,34 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     signal: AbortSignal | undefined,
   ): Promise<Lease | undefined> {
     if (isLive(flight, at)) return join(flight, signal);
-    if (isCooling(at) && coolDown !== undefined) {
+    if (isCooling(at)) {
       const remembered = coolDown;
       if (!(await secretChanged(remembered, at))) throw rememberedError(remembered, at);
       if (coolDown === remembered) coolDown = undefined;
       return undefined;
     }
-    const begun = begin(reason, { background: false, first: failures === 0 });
-    return waitFor(begun, { clock, waiting, signal, patienceMs: undefined });
+    const { result } = begin(reason, { background: false, first: failures === 0 });
+    return waitFor(result, { clock, waiting, signal, patienceMs: undefined });
   }
 
   async function join(current: Flight<Lease>, signal: AbortSignal | undefined): Promise<Lease | undefined> {
-    const { beats } = current;
+    const { beats, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
     try {
-      const joined = await waitFor(current, { clock, waiting, signal, patienceMs: joinTimeoutMs });
+      const joined = await waitFor(result, { clock, waiting, signal, patienceMs: joinTimeoutMs });
       // Not one sign of life all the while: the request that began it has ended.
       if (joined === undefined && flight === current && current.beats === beats) flight = undefined;
       return stale ? undefined : joined;
     } catch (error) {
-      if (stale && isIamError(error) && !disposed) return undefined;
+      if (stale && isIamError(error)) return undefined;
       throw error;
     }
   }
 
   /** Whether an exchange can still end by itself: past its deadline its own timer should have ended it. */
   function isLive(candidate: Flight<Lease> | undefined, at: Instant): candidate is Flight<Lease> {
-    return (
-      candidate !== undefined && at.monotonic - candidate.startedAt.monotonic <= deadlineMs + joinTimeoutMs
-    );
+    return candidate !== undefined && at.monotonic - candidate.start.monotonic <= deadlineMs + joinTimeoutMs;
   }
 
   function isCooling(at: Instant): boolean {
@@ -202,55 +204,58 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   function usable(at: Instant): Lease | undefined {
-    return lease !== undefined && freshness(lease.lifetime, at) !== "expired" ? lease : undefined;
+    return lease !== undefined && freshness(lease, at) !== "expired" ? lease : undefined;
   }
 
-  function refreshBeside(waitUntil: WaitUntil | undefined): void {
+  function refreshBeside(waitUntil = config.waitUntil): void {
     const settled = begin("expiring", { background: true, first: false }).result.catch(() => {});
     try {
-      (waitUntil ?? config.waitUntil)?.(settled);
+      waitUntil?.(settled);
     } catch {
       // A runtime that takes no more work: the refresh may die with the request, and is then begun again by another.
     }
   }
 
-  function begin(reason: ExchangeReason, how: { background: boolean; first: boolean }): Flight<Lease> {
-    const forced = replacing;
-    replacing = false;
-    const begun: Omit<Flight<Lease>, "result"> & { result?: Promise<Lease> } = {
+  function begin(
+    reason: ExchangeReason,
+    { background, first }: { background: boolean; first: boolean },
+  ): Flight<Lease> {
+    const current = {
+      reason,
+      background,
+      first,
       sequence: ++sequence,
-      reason: forced ? "rejected" : reason,
-      startedAt: now(),
-      trace: {},
+      start: now(),
+      clock,
+      ends: new Set(),
       beats: 0,
-    };
+    } as Omit<Flight<Lease>, "result"> as Flight<Lease>;
+    if (replacing) Object.assign(current, { reason: "rejected", first: false });
+    replacing = false;
     // One turn later, so that a listener which asks for a token finds this exchange complete.
-    const result = Promise.resolve().then(() => run(current, { ...how, first: how.first && !forced }));
-    const current: Flight<Lease> = Object.assign(begun, { result });
+    current.result = Promise.resolve(current).then(run);
     // A background exchange has no other listener, and a caller that aborts leaves none.
-    result.catch(() => {});
+    current.result.catch(() => {});
     flight = current;
     return current;
   }
 
-  async function run(current: Flight<Lease>, how: { background: boolean; first: boolean }): Promise<Lease> {
-    const { reason, startedAt, trace } = current;
+  async function run(current: Flight<Lease>): Promise<Lease> {
+    const { reason } = current;
     const stopBeating = startBeating(current, clock, joinTimeoutMs);
     tell(onEvent, { type: "exchange_started", reason });
     try {
-      return commit(current, await exchange({ ...how, previous: lease?.token, trace }));
-    } catch (caught) {
-      const error = isIamError(caught)
-        ? caught
-        : configError("The exchange failed in an unexpected way.", caught);
-      const coolDownMs = startCoolDown(current, error);
+      return commit(current, await exchange(current, lease?.token));
+    } catch (error) {
+      const failed = error as TokenEndpointError;
+      const coolDownMs = startCoolDown(current, failed);
       const at = now();
-      const durationMs = at.monotonic - startedAt.monotonic;
+      const durationMs = at.monotonic - current.start.monotonic;
       tell(onEvent, {
         type: "exchange_failed",
         reason,
         durationMs,
-        error,
+        error: failed,
         held: usable(at) !== undefined,
         coolDownMs,
       });
@@ -261,57 +266,54 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     }
   }
 
-  function commit({ sequence, reason, startedAt }: Flight<Lease>, parsed: ParsedTokenResponse): Lease {
-    const { accessToken, refreshToken, scope, lifetimeMs } = parsed;
+  function commit({ sequence, reason, start }: Flight<Lease>, parsed: ParsedTokenResponse): Lease {
     const at = now();
     const held = usable(at);
-    let lifetime = lifetimeFrom(startedAt, lifetimeMs, random);
-    // A server that gives the same token until it expires would be asked again by every call from now on.
-    if (held?.token.accessToken === accessToken) lifetime = withoutRefresh(earlier(held.lifetime, lifetime));
-    if (freshness(lifetime, at) === "expired") throw expiredOnArrival(lifetimeMs);
-    const expiresAt = lifetimeMs === undefined ? undefined : lifetime.expiresAt.wall;
-    const token = createToken({ accessToken, refreshToken, scope, expiresAt, obtainedAt: startedAt.wall });
+    const { lifetimeMs = Infinity } = parsed;
+    let life = lifetimeFrom(start, lifetimeMs, random);
+    if (held?.token.accessToken === parsed.accessToken) {
+      // A server that gives the same token until it expires would be asked again by every call from now on. And it
+      // cannot have become younger.
+      const { usableMs } = held;
+      if (held.lifetimeMs - ageMs(held.start, start) < lifetimeMs) life = { ...held, refreshMs: usableMs };
+      else life = { ...life, refreshMs: life.usableMs };
+    }
+    if (freshness(life, at) === "expired") throw expiredOnArrival(lifetimeMs);
+    const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
     const committed = sequence > fence && !disposed;
-    const next: Lease = { token, lifetime, lifetimeMs, generation: committed ? ++generation : 0 };
+    const { accessToken, refreshToken, scope } = parsed;
+    const token = createToken({ accessToken, refreshToken, scope, expiresAt, obtainedAt: start.wall });
+    const next: Lease = { ...life, token, generation: committed ? ++generation : 0 };
     if (committed) {
       fence = sequence;
       failures = 0;
       coolDown = undefined;
       hold(next);
     }
-    const durationMs = at.monotonic - startedAt.monotonic;
+    const durationMs = at.monotonic - start.monotonic;
     tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed });
     return next;
   }
 
-  function startCoolDown(current: Flight<Lease>, error: IamError): number {
+  function startCoolDown(current: Flight<Lease>, error: TokenEndpointError): number {
     // One that was given up for dead says nothing about now; a secret that could not be read, nothing about the endpoint.
-    if (flight !== current || disposed || current.trace.secretFailed) return 0;
-    failures++;
+    if (flight !== current || disposed || current.secretFailed) return 0;
     const at = now();
     const held = usable(at);
-    const kind: CoolDownKind = error.retryable ? "unavailable" : "refused";
-    const { retryAfterMs } = error as Partial<TokenEndpointError>;
-    const usableMs = held && untilMs(held.lifetime.unusableAt, at);
-    const ms = coolDownMs({ kind, failures, usableMs, retryAfterMs, random });
-    coolDown = {
-      kind,
-      error,
-      until: at.monotonic + ms,
-      secret: current.trace.secret,
-      secretCheckedAt: at.monotonic,
-    };
+    const usableMs = held && held.usableMs - ageMs(held.start, at);
+    const { retryable, retryAfterMs } = error;
+    const ms = coolDownMs({ retryable, retryAfterMs, failures: ++failures, usableMs, random });
+    coolDown = { error, until: at.monotonic + ms, secret: current.secret, secretCheckedAt: at.monotonic };
     return ms;
   }
 
   /** Whether the secret that was refused has been replaced since; asked at most once a second. */
-  async function secretChanged(refusal: CoolDown, at: Instant): Promise<boolean> {
-    if (refusal.kind !== "refused" || grant.secret === undefined || refusal.secret === undefined)
-      return false;
-    if (at.monotonic - refusal.secretCheckedAt < secretCheckIntervalMs) return false;
-    refusal.secretCheckedAt = at.monotonic;
+  async function secretChanged(refusal: CoolDown | undefined, { monotonic }: Instant): Promise<boolean> {
+    if (refusal?.secret === undefined || refusal.error.retryable) return false;
+    if (monotonic - refusal.secretCheckedAt < secretCheckIntervalMs) return false;
+    refusal.secretCheckedAt = monotonic;
     try {
-      return (await grant.secret()) !== refusal.secret;
+      return (await grant.secret?.()) !== refusal.secret;
     } catch {
       return false;
     }
@@ -322,7 +324,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     const held = usable(at);
     const outcome = judgeRejection(held, accessToken, origin, at);
     if (outcome === "replacing") {
-      if (origin !== undefined && held !== undefined) refusals.replaced(origin, held.generation);
+      refusals.replaced(origin, generation);
       forcedAt = at.monotonic;
       fence = sequence;
       replacing = true;
@@ -338,31 +340,26 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     at: Instant,
   ) {
     if (held?.token.accessToken !== accessToken) {
-      if (origin !== undefined) refusals.late(origin, held?.generation ?? generation + 1);
+      refusals.late(origin, held?.generation ?? generation + 1);
       return "already_replaced";
     }
-    if (origin !== undefined && refusals.onHold(origin, held.generation, at.monotonic))
-      return "origin_on_hold";
+    if (refusals.onHold(origin, generation, at.monotonic)) return "origin_on_hold";
     if (at.monotonic - forcedAt < forcedIntervalMs) return "too_soon";
     // Nothing to replace it with: for other origins it may still be good.
     return isCooling(at) ? "cooling_down" : "replacing";
   }
 
   function sourceToken(source: Grant): Promise<Token> {
-    const known = sources.get(source) ?? createTokenManager({ ...shared, grant: source });
+    const known = sources.get(source) ?? createTokenManager({ ...config, grant: source });
     sources.set(source, known);
     return known.getToken();
   }
 
   async function dispose(): Promise<void> {
-    if (disposed) return;
     disposed = true;
-    const ending = flight;
     hold(undefined);
-    coolDown = undefined;
-    for (const end of [...waiting]) end(disposedError());
     try {
-      ending?.trace.end?.(disposedError());
+      for (const end of [...waiting, ...(flight?.ends ?? [])]) end(disposedError());
     } catch {
       // Workers: the exchange belongs to another request, and ends by its own deadline.
     }
@@ -380,39 +377,20 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   };
 }
 
-function satisfies({ lifetime }: Lease, minValidityMs: number, at: Instant): boolean {
-  return untilMs(lifetime.expiresAt, at) >= minValidityMs;
-}
-
-/** Whether another exchange may give a token that lives long enough: not when this one was never to, nor when it is the server's only one. */
-function canOutlive({ lifetime, lifetimeMs }: Lease, minValidityMs: number): boolean {
-  return (
-    (lifetimeMs === undefined || lifetimeMs > minValidityMs) && lifetime.refreshAt !== lifetime.unusableAt
-  );
-}
-
-function tooShort({ lifetime }: Lease, minValidityMs: number, at: Instant): IamError {
-  const leftMs = Math.floor(untilMs(lifetime.expiresAt, at));
-  return configError(
-    `minValidityMs is ${minValidityMs}, but the token endpoint gives a token that is valid for ${leftMs} ms. Ask for less.`,
-  );
-}
-
-function expiredOnArrival(lifetimeMs = 0): IamError {
+function expiredOnArrival(lifetimeMs: number): IamError {
   return new TokenEndpointError(
     "ERR_IAM_TOKEN_RESPONSE_INVALID",
-    `The token endpoint gave a token that lives ${lifetimeMs / 1000} s, which had expired when it arrived.`,
+    `The token endpoint gave a token that lives ${lifetimeMs / 1000} s and had expired when it arrived.`,
     { status: 200, retryable: true },
   );
 }
 
 /** The failure that everybody gets until the token endpoint is asked again. */
-function rememberedError({ error, until }: CoolDown, at: Instant): IamError {
-  const retryAfterMs = Math.max(0, Math.ceil(until - at.monotonic));
-  const message = `${error.message} (Remembered: the token endpoint is asked again in ${(retryAfterMs / 1000).toFixed(1)} s.)`;
-  const { status, errorCode, transactionId } = error as Partial<TokenEndpointError>;
-  const { code, retryable } = error;
-  return new TokenEndpointError(code, message, { status, errorCode, transactionId, retryable, retryAfterMs });
+function rememberedError(remembered: CoolDown | undefined, at: Instant): IamError {
+  const { error, until } = remembered as CoolDown;
+  const retryAfterMs = Math.ceil(until - at.monotonic);
+  const message = `${error.message} Remembered; asked again in ${retryAfterMs / 1000} s.`;
+  return new TokenEndpointError(error.code, message, { ...error, retryAfterMs });
 }
 
 function disposedError(): IamError {
@@ -431,13 +409,7 @@ function disposedError(): IamError {
  * ```
  */
 export function requireTokenManager(value: unknown, caller: string): TokenManager {
-  const manager = value as Partial<TokenManager> | null | undefined;
-  for (const method of ["getToken", "peek", "accepted"] as const) {
-    if (typeof manager?.[method] !== "function") {
-      throw configError(
-        `${caller} needs a manager: { manager: createTokenManager({ grant: apiKeyGrant(key) }) }.`,
-      );
-    }
-  }
-  return manager as TokenManager;
+  const manager = value as Partial<TokenManager> | undefined;
+  if (manager?.getToken && manager.peek && manager.accepted) return manager as TokenManager;
+  throw configError(`${caller} needs { manager: createTokenManager({ grant: apiKeyGrant(key) }) }.`);
 }

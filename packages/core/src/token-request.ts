@@ -1,4 +1,4 @@
-import { configError, IamError } from "./errors.ts";
+import { configError } from "./errors.ts";
 import { conceal } from "./secret.ts";
 
 /** Where IBM Cloud IAM answers token requests. Source: https://cloud.ibm.com/apidocs/iam-identity-token-api */
@@ -71,24 +71,14 @@ export function resolveTokenEndpoint(endpoint: unknown, options: { allowInsecure
   if (endpoint === undefined) return defaultTokenEndpoint;
   const text = typeof endpoint === "string" ? endpoint : (endpoint as Partial<URL> | null)?.href;
   const url = parseUrl(text);
-  if (url === undefined) {
+  // An empty query ("https://host/?") leaves nothing in `search`, but is a mistake all the same.
+  if (url === undefined || url.username !== "" || url.password !== "" || /[?#]/.test(`${text}`)) {
     throw configError(
-      `tokenEndpoint must be an absolute URL such as "https://iam.cloud.ibm.com" or "${defaultTokenEndpoint}".`,
-    );
-  }
-  if (url.username !== "" || url.password !== "") {
-    throw configError(
-      "tokenEndpoint has credentials in it. Remove them: client authentication is an option of the grant.",
-    );
-  }
-  // An empty query or fragment ("https://host/?") leaves nothing in `search`, but is a mistake all the same.
-  if (/[?#]/.test(String(text))) {
-    throw configError(
-      "tokenEndpoint has a query or a fragment. Remove it: parameters travel in the form of the grant.",
+      'tokenEndpoint must be an absolute URL without credentials, query and fragment, such as "https://iam.cloud.ibm.com".',
     );
   }
   requireSecure(url, "tokenEndpoint", options);
-  if (/^\/*$/.test(url.pathname) || url.pathname === "/identity/token/") url.pathname = "/identity/token";
+  if (/^\/*$|^\/identity\/token\/$/.test(url.pathname)) url.pathname = "/identity/token";
   return url.href;
 }
 
@@ -106,13 +96,15 @@ export function parseUrl(text: unknown, base?: string): URL | undefined {
  *
  * Errors: `ERR_IAM_CONFIG` unless the URL is https, http to loopback, or insecure transport was asked for.
  */
-export function requireSecure(url: URL, what: string, options: { allowInsecure: boolean }): void {
-  if (url.protocol === "https:") return;
-  if (url.protocol === "http:" && (options.allowInsecure || isLoopback(url.hostname))) return;
-  throw new IamError(
-    "ERR_IAM_CONFIG",
-    `${what} is ${url.protocol}//${url.host}, which would send a secret in the clear. Use https. Plain http is accepted to ` +
-      '127.0.0.0/8, [::1] and "localhost", or anywhere with allowInsecure: true.',
+export function requireSecure(
+  url: URL | undefined,
+  what: string,
+  { allowInsecure }: { allowInsecure: boolean },
+): void {
+  if (url?.protocol === "https:") return;
+  if (url?.protocol === "http:" && (allowInsecure || isLoopback(url.hostname))) return;
+  throw configError(
+    `${what} goes to ${url?.origin}, which would send a secret in the clear. Use https (http only to localhost, 127.0.0.1, [::1]).`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { nameAndCode, TokenEndpointError } from "./errors.ts";
+import { errorWord, isIamError, TokenEndpointError } from "./errors.ts";
 import type { TokenRequest } from "./token-request.ts";
 import { type TokenResponse, tokenResponse } from "./token-response.ts";
 
@@ -57,9 +57,8 @@ export function fetchTransport(
     try {
       return await fetch(request.url, { ...init, cache: "no-store" });
     } catch (error) {
-      // Some runtimes throw on the mere presence of `cache`, before anything is sent.
-      if (!(error instanceof Error) || error.name !== "TypeError" || !/cache/i.test(error.message))
-        throw error;
+      // Some runtimes throw on the mere presence of `cache`, before anything is sent: a TypeError, or workerd a plain Error.
+      if (!/\bcache\b/.test(String(error))) throw error;
       noStore = false;
       return fetch(request.url, init);
     }
@@ -76,7 +75,7 @@ export function fetchTransport(
         transactionId: response.headers.get("transaction-id") ?? undefined,
       });
     } catch (error) {
-      throw error instanceof TokenEndpointError ? error : unreachable(request.url, error);
+      throw isIamError(error) ? error : unreachable(request.url, error);
     }
   };
 }
@@ -95,7 +94,7 @@ async function readBody(response: Response, url: string): Promise<string> {
       reader.cancel().catch(() => {});
       throw new TokenEndpointError(
         "ERR_IAM_TOKEN_RESPONSE_INVALID",
-        `The answer of ${url} is larger than 1 MiB: this is not a token response. Check tokenEndpoint.`,
+        `The answer of ${url} is larger than 1 MiB: no token response. Check tokenEndpoint.`,
         { status: response.status, retryable: true },
       );
     }
@@ -105,10 +104,9 @@ async function readBody(response: Response, url: string): Promise<string> {
 
 /** The error for a request that got no answer. */
 export function unreachable(url: string, cause: unknown): TokenEndpointError {
-  const { name, code } = nameAndCode(cause);
   return new TokenEndpointError(
     "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE",
-    `No answer from the token endpoint ${url} (${code ?? name}). Check the network, DNS, proxy and TLS settings between here and there.`,
+    `No answer from the token endpoint ${url} (${errorWord(cause)}). Check network, DNS, proxy and TLS.`,
     { cause, retryable: true },
   );
 }

@@ -17,7 +17,7 @@ export interface ReceivedBody {
 }
 
 /** How many bytes of a request body are kept; the rest is counted only. */
-export const keptBodyBytes: number = 1024 * 1024;
+const keptBodyBytes = 1024 * 1024;
 
 /** What the emulator sends back, before one of its faces makes a response of it. */
 export interface Answer {

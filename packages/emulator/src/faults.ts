@@ -1,4 +1,5 @@
 import { EmulatorError } from "./emulator-error.ts";
+import { type IamErrorCode, iamErrors } from "./iam-errors.ts";
 
 /** Which part of the emulator a fault is for: `any` is all of them. */
 export type FaultTarget = (typeof faultTargets)[number];
@@ -12,6 +13,12 @@ export const faultTargets = [
   "discovery",
   "introspect",
   "userinfo",
+  "passcode",
+  "profiles",
+  "metadata-identity",
+  "metadata-token",
+  "mcsp",
+  "cp4d",
   "any",
 ] as const;
 
@@ -19,15 +26,20 @@ export const faultTargets = [
  * One way in which an answer goes wrong. Durations are in milliseconds of real time.
  *
  * Kinds that need a token (`opaque-token` to `error-in-200`) change only what the token endpoint answers.
+ *
  * @example
+ * ```ts
+ * import { createEmulator } from "@iam/emulator";
+ * const emulator = createEmulator();
  * emulator.fault({ kind: "throttle", retryAfter: 2 });
- * emulator.fault({ kind: "delay", ms: 300, then: { kind: "status", status: 503 } }, { times: 2 });
+ * emulator.fault({ kind: "delay", ms: 300, next: { kind: "status", status: 503 } }, { times: 2 });
+ * ```
  */
 export type Fault =
-  /** Answers late, and then as `then` says, else properly. */
-  | { readonly kind: "delay"; readonly ms: number; readonly then?: Fault }
-  /** Answers when the promise settles, and then as `then` says, else properly. In-process only. */
-  | { readonly kind: "hold"; readonly until: PromiseLike<unknown>; readonly then?: Fault }
+  /** Answers late, and then as `next` says, else properly. */
+  | { readonly kind: "delay"; readonly ms: number; readonly next?: Fault }
+  /** Answers when the promise settles, and then as `next` says, else properly. In-process only. */
+  | { readonly kind: "hold"; readonly until: PromiseLike<unknown>; readonly next?: Fault }
   /** Never answers. */
   | { readonly kind: "hang" }
   /** Cuts the connection instead of answering. */
@@ -48,6 +60,8 @@ export type Fault =
   | { readonly kind: "html"; readonly status?: number }
   /** Answers that status with an error body: IAM's, a bearer challenge for 401 on a resource. */
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: RetryAfter }
+  /** Refuses as IAM does, with that code of its table, such as BXNIM0434E. */
+  | { readonly kind: "refuse"; readonly errorCode: IamErrorCode; readonly details?: string }
   /** Answers 429. Without `retryAfter` there is no such header. */
   | { readonly kind: "throttle"; readonly retryAfter?: RetryAfter }
   /** Sends the client elsewhere. Default: status 307. */
@@ -59,7 +73,7 @@ export type Fault =
   /** Answers the token that was issued last to the same identity, with what is left of its life. */
   | { readonly kind: "same-token" }
   /** Answers a token that no `Authorization` header can carry. */
-  | { readonly kind: "bad-token"; readonly flaw: "line-break" | "non-ascii" | "space" | "empty" }
+  | { readonly kind: "bad-token"; readonly flaw: TokenFlaw }
   /** Answers 200 without the `access_token` member. */
   | { readonly kind: "no-token" }
   /** Answers an IAM error body, but with status 200. */
@@ -78,6 +92,11 @@ export type Fault =
     }
   /** Answers this one request as if the server's clock were `ms` ahead; `clock.skew` does it for all. */
   | { readonly kind: "skew"; readonly ms: number };
+
+/** Why a token cannot go into an `Authorization` header. */
+export type TokenFlaw = (typeof tokenFlaws)[number];
+
+const tokenFlaws = ["line-break", "non-ascii", "space", "empty"] as const;
 
 /** A `Retry-After`: seconds, the text of the header, or a number of seconds from now as an HTTP date. */
 export type RetryAfter = number | string | { readonly dateInS: number };
@@ -166,6 +185,7 @@ const required: Readonly<Record<Fault["kind"], Readonly<Record<string, string>>>
   "broken-json": {},
   html: {},
   status: { status: "number" },
+  refuse: { errorCode: "string" },
   throttle: {},
   redirect: { location: "string" },
   "opaque-token": {},
@@ -188,7 +208,10 @@ export function isFault(value: unknown): value is Fault {
   const members = new Map<string, unknown>(Object.entries(value));
   const needs = Object.entries(required).find(([kind]) => kind === members.get("kind"))?.[1];
   if (!needs) return false;
-  if (members.get("then") !== undefined && !isFault(members.get("then"))) return false;
+  if (members.get("next") !== undefined && !isFault(members.get("next"))) return false;
+  const [kind, flaw, errorCode] = ["kind", "flaw", "errorCode"].map((name) => members.get(name));
+  if (kind === "bad-token" && !tokenFlaws.some((known) => known === flaw)) return false;
+  if (kind === "refuse" && !Object.hasOwn(iamErrors, String(errorCode))) return false;
   return Object.entries(needs).every(([name, type]) => typeof members.get(name) === type);
 }
 

@@ -1,1 +1,1 @@
-export {};
+export { type IamKyOptions, iamKy } from "./iam-ky.ts";

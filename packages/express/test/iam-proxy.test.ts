@@ -1,0 +1,515 @@
+import { once } from "node:events";
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
+import { request as httpsRequest } from "node:https";
+import { type AddressInfo, connect, Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { inspect } from "node:util";
+import { type Clock, IamError, systemClock } from "@iam/core";
+import express, { type Express } from "express";
+import express4 from "express-4";
+import { createProxyMiddleware, type Options } from "http-proxy-middleware";
+import { describe, expect, onTestFinished, test } from "vitest";
+import WebSocket, { WebSocketServer } from "ws";
+import { type BearerVerifier, type IamProxyOptions, iamProxy } from "../src/index.ts";
+import { emulated } from "./emulated.ts";
+import { serving } from "./serving.ts";
+
+const goodToken = "good.caller.token";
+const verifier: BearerVerifier = {
+  verify: async (token) => {
+    if (token === goodToken) return { sub: "caller" };
+    throw new Error("bad token");
+  },
+};
+
+type Settings = Partial<Omit<IamProxyOptions, "verifier" | "allowAnonymous">> & {
+  verifier?: BearerVerifier;
+  target?: string;
+  proxy?: Options;
+  make?: () => Express;
+  clock?: Clock;
+};
+
+/** An API behind a gateway: what it saw is `seen`, what it answers can be set. */
+async function gateway({ verifier, target, proxy, make = express, clock, ...rest }: Settings = {}) {
+  const iam = await emulated({ clock });
+  const seen: {
+    method?: string | undefined;
+    url?: string | undefined;
+    headers: IncomingHttpHeaders;
+    body: string;
+  }[] = [];
+  const api = {
+    status: 200,
+    headers: {} as Record<string, string>,
+    body: "the API's answer",
+  };
+  const upstream = await serving(async (req, res) => {
+    seen.push({ method: req.method, url: req.url, headers: req.headers, body: await text(req) });
+    res.writeHead(api.status, api.headers).end(api.body);
+  });
+  const caller = verifier === undefined ? { allowAnonymous: true as const } : { verifier };
+  const guard = iamProxy({ manager: iam.manager, origins: [upstream.url], ...caller, ...rest });
+  const proxying = createProxyMiddleware({ target: target ?? upstream.url, on: guard.on, ...proxy });
+  const { url, server } = await serving(make().use(guard.middleware, proxying));
+  const upgrades = { done: [] as Promise<void>[], passed: 0 };
+  server.on("upgrade", (req, socket, head) => {
+    const next = () => {
+      upgrades.passed++;
+      proxying.upgrade(req, socket as AddressedSocket, head);
+    };
+    upgrades.done.push(guard.upgrade(req, socket, head, next));
+  });
+  return { ...iam, api, guard, proxying, seen, upstream, url, server, upgrades };
+}
+type AddressedSocket = Parameters<ReturnType<typeof createProxyMiddleware>["upgrade"]>[1];
+
+/** A request that may carry what fetch forbids. */
+async function ask(
+  url: string,
+  {
+    headers = {},
+    method = "GET",
+    body,
+  }: { headers?: Record<string, string>; method?: string; body?: string } = {},
+): Promise<{ status: number | undefined; headers: IncomingHttpHeaders; body: string }> {
+  const sent = httpRequest(url, { headers, method, agent: false });
+  sent.end(body);
+  const [answer]: [IncomingMessage] = (await once(sent, "response")) as [IncomingMessage];
+  return { status: answer.statusCode, headers: answer.headers, body: await text(answer) };
+}
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+describe.each([
+  ["express 5", express],
+  ["express 4", express4],
+] as [string, () => Express][])("a gateway on %s", (_, make) => {
+  test("calls the API with its own token, and keeps the caller's credentials to itself", async () => {
+    const { url, seen, manager } = await gateway({ verifier, make });
+    const headers = {
+      ...bearer(goodToken),
+      cookie: "session=1",
+      "proxy-authorization": "Basic eDp5",
+      "x-other": "kept",
+    };
+    const answer = await ask(`${url}/path?q=1`, { method: "POST", headers, body: "payload" });
+    expect(answer).toMatchObject({ status: 200, body: "the API's answer" });
+    const { accessToken } = await manager.getToken();
+    expect(seen).toHaveLength(1);
+    expect(seen[0]).toMatchObject({ method: "POST", url: "/path?q=1", body: "payload" });
+    expect(seen[0]?.headers).toMatchObject({ authorization: `Bearer ${accessToken}`, "x-other": "kept" });
+    expect(seen[0]?.headers).not.toHaveProperty("cookie");
+    expect(seen[0]?.headers).not.toHaveProperty("proxy-authorization");
+  });
+});
+
+describe("a caller", () => {
+  test.each([
+    ["without a token", {}, 401, "Bearer"],
+    ["with Basic credentials", { authorization: "Basic eDp5" }, 401, "Bearer"],
+    ["with a bad token", bearer("bad"), 401, 'Bearer error="invalid_token"'],
+    ["with a malformed token", bearer("two words"), 401, 'Bearer error="invalid_token"'],
+    ["with an empty token", { authorization: "Bearer " }, 401, 'Bearer error="invalid_token"'],
+  ])("%s is refused, and the API sees nothing", async (_, headers, status, challenge) => {
+    const { url, seen, emulator } = await gateway({ verifier });
+    const answer = await ask(url, { headers: { ...headers } });
+    expect(answer.status).toBe(status);
+    expect(answer.headers["www-authenticate"]).toBe(challenge);
+    expect(seen).toHaveLength(0);
+    expect(emulator.counters.tokenRequests).toBe(0);
+  });
+
+  const failing = (error: unknown): BearerVerifier => ({ verify: () => Promise.reject(error) });
+  const says = (wwwAuthenticate: string) => Object.assign(new Error("no"), { status: 403, wwwAuthenticate });
+  test.each([
+    [
+      "an error that says how",
+      failing(says('Bearer error="insufficient_scope"')),
+      403,
+      'Bearer error="insufficient_scope"',
+    ],
+    [
+      "an error whose challenge has a line break",
+      failing(says("Bearer\r\nx: y")),
+      401,
+      'Bearer error="invalid_token"',
+    ],
+    ["claims that are none", { verify: async () => false }, 401, 'Bearer error="invalid_token"'],
+    ["undefined", { verify: async () => undefined }, 401, 'Bearer error="invalid_token"'],
+    [
+      "a failure to judge",
+      failing(new IamError("ERR_IAM_BEARER", "no keys", { retryable: true })),
+      503,
+      undefined,
+    ],
+  ])("whose verification gives %s is refused accordingly", async (_, refusing, status, challenge) => {
+    const { url, seen } = await gateway({ verifier: refusing });
+    const answer = await ask(url, { headers: bearer(goodToken) });
+    expect(answer.status).toBe(status);
+    expect(answer.headers["www-authenticate"]).toBe(challenge);
+    expect(seen).toHaveLength(0);
+  });
+
+  test("is anybody with allowAnonymous: true", async () => {
+    const { url, seen } = await gateway();
+    expect((await ask(url, { headers: bearer("whatever") })).status).toBe(200);
+    expect(seen[0]?.headers.authorization).not.toContain("whatever");
+  });
+
+  test("cannot have the token echoed by TRACE, nor taken off by Connection, nor sent under another host", async () => {
+    const { url, seen, upstream } = await gateway();
+    expect((await ask(url, { method: "TRACE" })).status).toBe(405);
+    expect(seen).toHaveLength(0);
+    await ask(url, { headers: { connection: "close, authorization", host: "evil.example.com" } });
+    expect(seen[0]?.headers).toMatchObject({ host: new URL(upstream.url).host });
+    expect(seen[0]?.headers.connection ?? "").not.toContain("authorization");
+    expect(seen[0]?.headers.authorization).toMatch(/^Bearer /);
+  });
+
+  test("that expects 100-continue is served with the token too", async () => {
+    const { url, seen } = await gateway();
+    const headers = { expect: "100-continue" };
+    expect((await ask(url, { method: "POST", headers, body: "text" })).status).toBe(200);
+    expect(seen[0]?.headers.authorization).toMatch(/^Bearer /);
+  });
+
+  test("gets 503 with Retry-After when there is no token", async () => {
+    const { url, seen, emulator } = await gateway();
+    emulator.fault({ kind: "throttle", retryAfter: 17 });
+    const answer = await ask(url);
+    expect(answer.status).toBe(503);
+    expect(Number(answer.headers["retry-after"])).toBeGreaterThan(15);
+    expect(seen).toHaveLength(0);
+  });
+});
+
+describe("a 401 of the API", () => {
+  test("is 502 without its challenge, is not replayed, and the next request has a new token", async () => {
+    const { url, seen, api, emulator } = await gateway();
+    await ask(url);
+    api.status = 401;
+    api.headers = { "www-authenticate": 'Bearer realm="internal"', "x-internal": "1" };
+    const answer = await ask(url, { method: "POST", body: "x".repeat(100_000) });
+    expect(answer).toMatchObject({ status: 502, body: "" });
+    expect(answer.headers).not.toHaveProperty("www-authenticate");
+    expect(answer.headers).not.toHaveProperty("x-internal");
+    expect(seen).toHaveLength(2);
+    await emulator.until(({ grants }) => grants === 2);
+    api.status = 200;
+    expect((await ask(url)).status).toBe(200);
+    expect(seen[2]?.headers.authorization).not.toBe(seen[1]?.headers.authorization);
+  });
+
+  test("every time costs two grants for 21 requests, until the API accepts a token", async () => {
+    const { url, api, emulator } = await gateway();
+    api.status = 401;
+    for (let i = 0; i < 21; i++) expect((await ask(url)).status).toBe(502);
+    expect(emulator.counters.grants).toBe(2);
+  });
+
+  test("counts anew once the API has accepted a token", async () => {
+    let laterMs = 0;
+    const monotonicNow = () => systemClock.monotonicNow() + laterMs;
+    const { url, api, emulator } = await gateway({ clock: { ...systemClock, monotonicNow } });
+    const askWhen = async (status: number) => {
+      api.status = status;
+      await ask(url);
+      await emulator.until(({ tokenRequestsInFlight }) => tokenRequestsInFlight === 0);
+    };
+    await askWhen(401);
+    await emulator.until(({ grants }) => grants === 2);
+    // The replacement is refused too: from now on this API's 401s replace nothing, until it accepts a token.
+    laterMs = 6000;
+    await askWhen(401);
+    await askWhen(200);
+    await askWhen(401);
+    await emulator.until(({ grants }) => grants === 3);
+  });
+
+  test("to a request that went without our token is the caller's to see", async () => {
+    const { url, api, emulator } = await gateway({
+      origins: ["https://api.example.com"],
+      otherOrigins: "pass",
+    });
+    api.status = 401;
+    api.headers = { "www-authenticate": "Basic" };
+    expect(await ask(url)).toMatchObject({ status: 401, headers: { "www-authenticate": "Basic" } });
+    expect(emulator.counters.grants).toBe(1);
+  });
+
+  test("to credentials that the proxy's own options set is the caller's to see", async () => {
+    const { url, api, seen } = await gateway({ proxy: { headers: { authorization: "Basic b3du" } } });
+    api.status = 401;
+    expect((await ask(url)).status).toBe(401);
+    expect(seen[0]?.headers.authorization).toBe("Basic b3du");
+  });
+});
+
+describe("the outgoing origin", () => {
+  test("that is not allowed gets nothing at all", async () => {
+    const { url, seen } = await gateway({ origins: ["https://api.example.com"] });
+    expect((await ask(url, { method: "POST", body: "secret" })).status).toBe(500);
+    expect(seen).toHaveLength(0);
+  });
+
+  test("is judged on each redirect that the proxy follows", async () => {
+    const stranger: IncomingHttpHeaders[] = [];
+    let back = "";
+    const elsewhere = await serving((req, res) => {
+      stranger.push(req.headers);
+      res.writeHead(302, { location: back }).end();
+    });
+    const { url, api, seen, upstream } = await gateway({ proxy: { followRedirects: 3 } });
+    back = `${upstream.url}/back`;
+    api.status = 307;
+    api.headers = { location: `${elsewhere.url}/there` };
+    await ask(url);
+    expect(stranger[0]).toBeDefined();
+    for (const headers of stranger) expect(headers).not.toHaveProperty("authorization");
+    // The way back was chosen by an origin that may not have the token.
+    expect(seen[1]?.headers).not.toHaveProperty("authorization");
+  });
+
+  test("of a redirect on the same origin gets the token again", async () => {
+    const { url, api, seen, upstream } = await gateway({ proxy: { followRedirects: 1 } });
+    api.status = 307;
+    api.headers = { location: `${upstream.url}/next` };
+    await ask(url);
+    expect(seen).toMatchObject([{ url: "/" }, { url: "/next" }]);
+    expect(seen[1]?.headers.authorization).toBe(seen[0]?.headers.authorization);
+  });
+
+  test("over https is not asked under a host name that the caller chose", async () => {
+    const { port } = await serving(() => {});
+    const { guard } = await gateway({ origins: [`https://127.0.0.1:${port}`] });
+    const sentAs = async (host: string) => {
+      const incoming = { method: "GET", headers: {} } as IncomingMessage;
+      await new Promise<void>((resolve) => guard.middleware(incoming, {} as ServerResponse, () => resolve()));
+      let reason: unknown;
+      const outgoing = httpsRequest({ host: "127.0.0.1", port, headers: { host } }).on("error", (error) => {
+        reason = error;
+      });
+      guard.on.proxyReqWs(outgoing, incoming, outgoing.socket ?? new Socket(), { target: { port } });
+      const authorized = outgoing.hasHeader("authorization");
+      const closed = new Promise((resolve) => outgoing.on("close", resolve));
+      outgoing.destroy(new Error("enough"));
+      await closed;
+      return { authorized, reason };
+    };
+    expect(await sentAs(`127.0.0.1:${port}`)).toMatchObject({
+      authorized: true,
+      reason: { message: "enough" },
+    });
+    expect(await sentAs("other.example.com")).toMatchObject({
+      authorized: false,
+      reason: { code: "ERR_IAM_CONFIG", message: expect.stringContaining("changeOrigin: true") },
+    });
+  });
+});
+
+describe("the proxy used without its guard", () => {
+  test("sends nothing when the middleware was forgotten", async () => {
+    const { upstream, seen, guard } = await gateway();
+    const bare = await serving(express().use(createProxyMiddleware({ target: upstream.url, on: guard.on })));
+    expect((await ask(bare.url, { headers: bearer("callers") })).status).toBe(500);
+    expect(seen).toHaveLength(0);
+  });
+});
+
+/** A WebSocket API behind a gateway, which counts every byte and keeps the headers that it was asked with. */
+async function webSocketGateway(settings: Settings = {}) {
+  const sockets = new WebSocketServer({ noServer: true });
+  const handshakes: IncomingHttpHeaders[] = [];
+  const api = { status: 101, bytes: 0 };
+  const upstream = await serving((_req, res) => void res.writeHead(426).end());
+  upstream.server.on("connection", (socket) => {
+    // The parser takes over the data, so what was read is asked for when the connection ends.
+    socket.on("close", () => {
+      api.bytes += socket.bytesRead;
+    });
+  });
+  upstream.server.on("upgrade", (req, socket, head) => {
+    handshakes.push(req.headers);
+    if (api.status !== 101) {
+      const challenge = 'WWW-Authenticate: Bearer realm="internal"\r\nConnection: close\r\n';
+      socket.end(`HTTP/1.1 ${api.status} Refused\r\n${challenge}Content-Length: 0\r\n\r\n`);
+      return;
+    }
+    sockets.handleUpgrade(req, socket, head, (client) => {
+      client.on("message", (data) => client.send(`echo ${data}`));
+    });
+  });
+  onTestFinished(() => {
+    for (const client of sockets.clients) client.terminate();
+  });
+  const made = await gateway({ origins: [upstream.url], target: upstream.url, ...settings });
+  return { ...made, wsUrl: made.url.replace("http", "ws"), handshakes, wsApi: api, wsUpstream: upstream };
+}
+
+/** What a WebSocket client gets: an open socket, or the answer that refused it. */
+async function open(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; socket: WebSocket; headers: IncomingHttpHeaders }> {
+  const socket = new WebSocket(url, { headers });
+  onTestFinished(() => socket.terminate());
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("unexpected-response", (_request, answer) => {
+      answer.resume();
+      resolve({ status: answer.statusCode ?? 0, socket, headers: answer.headers });
+    });
+    socket.on("open", () => resolve({ status: 101, socket, headers: {} }));
+  });
+}
+
+describe("a WebSocket", () => {
+  test("is opened with the service's token, and carries messages both ways", async () => {
+    const { wsUrl, handshakes, manager } = await webSocketGateway({ verifier });
+    const { status, socket } = await open(wsUrl, { ...bearer(goodToken), cookie: "session=1" });
+    expect(status).toBe(101);
+    socket.send("hello");
+    const [data] = await once(socket, "message");
+    expect(String(data)).toBe("echo hello");
+    const { accessToken } = await manager.getToken();
+    expect(handshakes).toMatchObject([{ authorization: `Bearer ${accessToken}` }]);
+    expect(handshakes[0]).not.toHaveProperty("cookie");
+  });
+
+  test("of nobody known gets 401 before the target sees a byte", async () => {
+    const { wsUrl, wsApi, wsUpstream, handshakes, emulator } = await webSocketGateway({ verifier });
+    let connections = 0;
+    wsUpstream.server.on("connection", () => connections++);
+    const anonymous = await open(wsUrl);
+    expect(anonymous).toMatchObject({ status: 401, headers: { "www-authenticate": "Bearer" } });
+    expect(await open(wsUrl, bearer("bad"))).toMatchObject({ status: 401 });
+    expect({ connections, handshakes, bytes: wsApi.bytes }).toEqual({
+      connections: 0,
+      handshakes: [],
+      bytes: 0,
+    });
+    expect(emulator.counters.tokenRequests).toBe(0);
+  });
+
+  test("that the proxy takes by itself, past the guard, sends the target nothing", async () => {
+    const { wsUpstream, guard, handshakes, wsApi } = await webSocketGateway();
+    const proxying = createProxyMiddleware({ target: wsUpstream.url, on: guard.on });
+    const { server, url } = await serving(() => {});
+    server.on("upgrade", (req, socket, head) => proxying.upgrade(req, socket as AddressedSocket, head));
+    await expect(open(url.replace("http", "ws"))).rejects.toThrow();
+    expect(handshakes).toEqual([]);
+    expect(wsApi.bytes).toBe(0);
+  });
+
+  test("that the API refuses with 401 gets 502 without the challenge, and the token is replaced", async () => {
+    const { wsUrl, wsApi, handshakes, emulator } = await webSocketGateway();
+    wsApi.status = 401;
+    const { status, headers } = await open(wsUrl);
+    expect(status).toBe(502);
+    expect(headers).not.toHaveProperty("www-authenticate");
+    await emulator.until(({ grants }) => grants === 2);
+    wsApi.status = 101;
+    expect((await open(wsUrl)).status).toBe(101);
+    expect(handshakes[1]?.authorization).not.toBe(handshakes[0]?.authorization);
+  });
+
+  test("that the API refuses otherwise gets that answer", async () => {
+    const { wsUrl, wsApi } = await webSocketGateway();
+    wsApi.status = 403;
+    expect((await open(wsUrl)).status).toBe(403);
+  });
+
+  test("gets 503 with Retry-After when there is no token", async () => {
+    const { wsUrl, emulator, handshakes } = await webSocketGateway();
+    emulator.fault({ kind: "throttle", retryAfter: 17 });
+    const { status, headers } = await open(wsUrl);
+    expect(status).toBe(503);
+    expect(Number(headers["retry-after"])).toBeGreaterThan(15);
+    expect(handshakes).toEqual([]);
+  });
+
+  test("whose client goes away during the wait for a token ends there, and harms nothing", async () => {
+    const { server, emulator, upgrades } = await webSocketGateway();
+    let release = () => {};
+    const until = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    emulator.fault({ kind: "hold", until });
+    const { port } = server.address() as AddressInfo;
+    const upgraded = once(server, "upgrade");
+    const client = connect(port, "127.0.0.1");
+    const head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    client.write(`${head}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`);
+    const [, socket] = await upgraded;
+    await emulator.until(({ tokenRequests }) => tokenRequests === 1);
+    // Not with events.once, which would listen for the error that nobody else listens for.
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    client.resetAndDestroy();
+    socket.resume();
+    await closed;
+    release();
+    await Promise.all(upgrades.done);
+    expect(upgrades).toMatchObject({ done: [expect.anything()], passed: 0 });
+  });
+});
+
+test("no token is to be found in what the proxy's events and errors show", async () => {
+  const shown: string[] = [];
+  const show = (...things: unknown[]) => {
+    shown.push(inspect(things, { depth: Infinity, showHidden: true, getters: true }));
+  };
+  const { url, guard, manager, upstream, api } = await gateway();
+  const on = { ...guard.on, error: show };
+  const proxying = createProxyMiddleware({
+    target: upstream.url,
+    on,
+    logger: { info: show, warn: show, error: show },
+  });
+  const app = express().use(guard.middleware, (req, res, next) => {
+    show(req, res.locals);
+    proxying(req, res, next);
+  });
+  const logging = await serving(app);
+  await ask(logging.url);
+  const tokens = [(await manager.getToken()).accessToken];
+  api.status = 401;
+  await ask(logging.url);
+  await ask(url);
+  tokens.push((await manager.getToken()).accessToken);
+  expect(new Set(tokens).size).toBe(2);
+  expect(shown.length).toBeGreaterThan(2);
+  for (const token of tokens) expect(shown.join()).not.toContain(token);
+});
+
+describe("bad input", () => {
+  test.each([
+    ["neither verifier nor allowAnonymous", {}],
+    ["allowAnonymous that is only truthy", { allowAnonymous: "yes" }],
+    ["a verifier that is none", { verifier: {} }],
+    ["both", { verifier, allowAnonymous: true }],
+  ])("%s is an error at registration", async (_, who) => {
+    const { manager } = await emulated();
+    const options = { manager, ...who } as unknown as IamProxyOptions;
+    expect(() => iamProxy(options)).toThrow(
+      expect.objectContaining({
+        code: "ERR_IAM_CONFIG",
+        message: expect.stringContaining("allowAnonymous: true"),
+      }),
+    );
+  });
+
+  test("no manager is an error at registration", () => {
+    expect(() => iamProxy({ allowAnonymous: true } as unknown as IamProxyOptions)).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringContaining("iamProxy") }),
+    );
+    expect(() => iamProxy(undefined as unknown as IamProxyOptions)).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG" }),
+    );
+  });
+});
