@@ -13,7 +13,7 @@ import { type Recorder, startRecorder } from "./recorder.ts";
 import { createTestClock, type TestClock } from "./test-clock.ts";
 
 /** How a case wants its token manager. */
-export interface ManagerChoice {
+interface ManagerChoice {
   /** Default: the key that the emulator knows. */
   apiKey?: string;
   /** Default: the clock of the scene. */

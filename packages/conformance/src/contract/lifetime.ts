@@ -117,3 +117,12 @@ add("a local clock that is stepped forward costs one grant at most", async (scen
   for (let sent = 0; sent < 5; sent++) expect((await scene.send()).status).toBe(200);
   expect(scene.counters.tokenRequests).toBeLessThanOrEqual(2);
 });
+
+add("a token that expired while the machine slept is not served", async (scene) => {
+  await holdShortToken(scene);
+  // In a suspend the monotonic clock may stand still.
+  scene.clock.stepWall(100_000);
+  scene.emulator.clock.advance(100_000);
+  expect((await scene.send()).status).toBe(200);
+  expect(scene.counters).toMatchObject({ tokenRequests: 2, resourceRequests: 2 });
+});
