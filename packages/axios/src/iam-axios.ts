@@ -5,20 +5,21 @@ import {
   originRules,
   requireTokenManager,
   sendAuthorized,
+  type Token,
   type TokenManager,
   type WaitUntil,
 } from "@iam/core";
 import axios, {
   type AxiosAdapter,
   type AxiosInstance,
+  type AxiosRequestHeaders,
   type AxiosResponse,
   type InternalAxiosRequestConfig,
 } from "axios";
-import { cancellationOf } from "./cancellation.ts";
 import { finalUrl } from "./final-url.ts";
-import { defaultAdapter, innerSendOf } from "./inner-send.ts";
+import { type AdapterChoice, defaultAdapter, innerSendOf } from "./inner-send.ts";
 import { trailOf } from "./redirects.ts";
-import { cleanError, cleanResponse } from "./without-token.ts";
+import { withoutToken } from "./without-token.ts";
 
 /** Options of one request, in the `iam` field of its config. */
 export interface IamAxiosRequestOptions {
@@ -57,14 +58,23 @@ export interface IamAxiosHandle {
 /** What came of one send; a status that axios made an error of is an answer all the same. */
 interface Outcome {
   readonly response: AxiosResponse;
-  readonly error?: unknown;
+  readonly failed?: { readonly error: unknown } | undefined;
   /** The answer is from the origin that the token was sent to, with the token on it. */
   readonly home: boolean;
 }
 
-const registered = new WeakSet<AxiosInstance>();
-/** By our own adapters: the ones below. */
-const wrapped = new WeakMap<AxiosAdapter, typeof defaultAdapter>();
+/** A cancel token as axios makes it; its types leave out what takes a listener. */
+interface Cancelling {
+  subscribe(listener: () => void): void;
+  unsubscribe(listener: () => void): void;
+}
+
+/** On our own adapters: the one below. A WeakMap would cost a microsecond for each request. */
+const below = Symbol("@iam/axios");
+
+interface Wrapper extends AxiosAdapter {
+  readonly [below]: AdapterChoice;
+}
 
 /**
  * Registers an interceptor on an axios instance that attaches a bearer token to requests to the allowed origins, and
@@ -73,8 +83,9 @@ const wrapped = new WeakMap<AxiosAdapter, typeof defaultAdapter>();
  * It wraps the adapter of each request, so that a retry by another interceptor gets a current token, and a replay after a
  * 401 runs no interceptor twice.
  *
- * Errors: `ERR_IAM_CONFIG` for options that cannot work, for what is not an instance of axios 1.7 or later, and for an
- * instance that has one already. Requests fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what
+ * Registered twice on one instance, only the one that runs last acts.
+ *
+ * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for what is not an instance of axios 1.7 or later. Requests fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what
  * `manager.getToken` fails with, and with axios' own errors. A final 401 is an ordinary one.
  * Source: RFC 6750 section 2.1.
  *
@@ -89,136 +100,134 @@ const wrapped = new WeakMap<AxiosAdapter, typeof defaultAdapter>();
  * ```
  */
 export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): IamAxiosHandle {
+  const { replay = true, waitUntil } = options ?? {};
   requireAxios(instance);
-  const { replay = true, waitUntil, otherOrigins } = options ?? {};
   const manager = requireTokenManager(options?.manager, "iamAxios");
   const origins = originRules(options);
   const innerSend = innerSendOf(instance);
 
-  function authorizing(adapter: typeof defaultAdapter): AxiosAdapter {
+  function authorizing(adapter: AdapterChoice): Wrapper {
     const inner = innerSend(adapter);
-    return async (config) => {
+    const send: AxiosAdapter = async (config) => {
       // Whoever keeps this config and sends it again comes by the interceptor again.
       config.adapter = adapter;
-      const { iam, headers, data } = config;
-      const hasAuthorization = headers.has("authorization") || Boolean(config.auth);
-      if (iam === false || (config.socketPath && (hasAuthorization || otherOrigins === "pass"))) {
-        return inner(config);
-      }
-      if (config.socketPath) throw socketRefused();
+      const { iam } = config;
+      if (iam === false || config.auth || config.headers.has("authorization")) return inner(config);
       const { signal, end } = cancellationOf(config);
       try {
-        const outcome = await sendAuthorized<Outcome>({
+        const { response, failed } = await sendAuthorized<Outcome>({
           manager,
           origins,
-          url: finalUrl(config),
-          hasAuthorization,
-          replayable: (iam?.replay ?? replay) && isReplayableBody(data),
+          // A socket is not the origin that the URL names, and nothing allows it.
+          url: config.socketPath ? "unix:socketPath" : finalUrl(config),
+          hasAuthorization: false,
+          replayable: (iam?.replay ?? replay) && isReplayableBody(config.data),
           signal,
           waitUntil: iam?.waitUntil ?? waitUntil,
-          send: (token, url) =>
-            token === undefined
-              ? inner(config).then((response) => ({ response, home: false }))
-              : sendOnce(`Bearer ${token.accessToken}`, url, inner, config),
+          send: (token, url) => sendOnce(inner, config, url, token),
           isUnauthorized: ({ response, home }) => response.status === 401 && home,
           discard: ({ response }) => discard(response.data),
         });
-        if ("error" in outcome) throw outcome.error;
-        return outcome.response;
+        if (failed) throw failed.error;
+        return response;
       } finally {
-        end();
+        end?.();
       }
     };
+    return Object.assign(send, { [below]: adapter });
   }
 
-  /** Sends a copy of the config that nobody else sees. */
+  /** Sends the config as it is, or a copy with the token that nobody else sees. */
   async function sendOnce(
-    authorization: string,
-    url: URL,
     inner: AxiosAdapter,
     config: InternalAxiosRequestConfig,
+    url: URL,
+    token: Token | undefined,
   ): Promise<Outcome> {
+    if (token === undefined) return { response: await inner(config), home: false };
+    const authorization = `Bearer ${token.accessToken}`;
     const trail = trailOf(authorization, url, origins, config.beforeRedirect);
-    const isHome = ({ request }: AxiosResponse) => {
-      const at: unknown = request?.responseURL;
-      return trail.home && (typeof at !== "string" || !URL.canParse(at) || new URL(at).origin === url.origin);
-    };
-    const copy: InternalAxiosRequestConfig = {
-      ...config,
-      url: url.href,
-      baseURL: "",
-      headers: config.headers.concat({ Authorization: authorization }) as typeof config.headers,
-      beforeRedirect: trail.beforeRedirect,
-    };
+    const copy = copyOf(config);
+    copy.url = url.href;
+    copy.baseURL = "";
+    copy.headers = headersWith(config.headers, authorization);
+    copy.beforeRedirect = trail.beforeRedirect;
+    let response: AxiosResponse | undefined;
+    let failed: Outcome["failed"];
     try {
-      const response = await inner(copy);
-      const home = isHome(response);
-      cleanResponse(response, config);
-      return { response, home };
+      response = await inner(copy);
     } catch (error) {
-      const { response } = error as { response?: AxiosResponse };
-      const home = response !== undefined && isHome(response);
-      cleanError(error, config);
-      if (response === undefined) throw error;
-      return { response, error, home };
+      failed = { error };
+      response = (error as { response?: AxiosResponse } | undefined)?.response;
     }
+    // An XMLHttpRequest tells where it has been led.
+    const led = response?.request?.responseURL;
+    withoutToken(failed ? failed.error : response, config);
+    if (!response) throw failed?.error;
+    return { response, failed, home: trail.home && (!led || `${led}`.startsWith(`${url.origin}/`)) };
   }
 
   const { request } = instance.interceptors;
   const requestInterceptor = request.use(
     (config) => {
       const { adapter = defaultAdapter } = config;
-      const below = (typeof adapter === "function" && wrapped.get(adapter)) || adapter;
-      const ours = authorizing(below);
-      wrapped.set(ours, below);
-      config.adapter = ours;
+      // Registered twice is once: the innermost of two wrappers is the one that stays.
+      config.adapter = authorizing((adapter as Partial<Wrapper>)[below] ?? adapter);
       return config;
     },
     null,
     { synchronous: true },
   );
-  registered.add(instance);
-  return {
-    requestInterceptor,
-    eject() {
-      request.eject(requestInterceptor);
-      registered.delete(instance);
-    },
-  };
+  return { requestInterceptor, eject: () => request.eject(requestInterceptor) };
 }
 
-/** An instance that was made by another copy of axios does not tell its version; then that of the peer must do. */
-function requireAxios(instance: AxiosInstance): void {
-  if (typeof instance?.interceptors?.request?.use !== "function") {
-    throw configError("needs an axios instance, such as axios.create(), and this has no interceptors.");
-  }
-  for (const version of [axios.VERSION, (instance as { VERSION?: unknown }).VERSION]) {
-    if (version !== undefined && !/^1\.([7-9]|\d\d+)\./.test(String(version))) {
-      throw configError(`(@iam/axios) needs axios >=1.7 <2, and this is axios ${version}.`);
-    }
-  }
-  if (registered.has(instance)) {
-    throw configError(
-      "is registered on this instance already. Call eject() of the first registration before.",
+/** An instance that was made with `create` does not tell its version; then that of the peer must do. */
+function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): void {
+  const version = instance?.VERSION ?? axios.VERSION;
+  const problem = !instance?.interceptors?.request
+    ? "what it was given has no interceptors"
+    : !/^1\.([7-9]|\d\d+)\./.test(version) && `this is axios ${version}`;
+  if (problem) {
+    throw new IamError(
+      "ERR_IAM_CONFIG",
+      `iamAxios (@iam/axios) needs an instance of axios >=1.7 <2: ${problem}.`,
     );
   }
 }
 
-function configError(problem: string): IamError {
-  return new IamError("ERR_IAM_CONFIG", `iamAxios ${problem}`);
+/** What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests. */
+function cancellationOf({ signal, cancelToken }: InternalAxiosRequestConfig): {
+  signal: AbortSignal | undefined;
+  end?: () => void;
+} {
+  if (!cancelToken) return { signal: signal as AbortSignal | undefined };
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const token = cancelToken as unknown as Cancelling;
+  token.subscribe(abort);
+  const ended = controller.signal;
+  return {
+    signal: signal ? AbortSignal.any([signal as AbortSignal, ended]) : ended,
+    end: () => token.unsubscribe(abort),
+  };
 }
 
-function socketRefused(): IamError {
-  return new IamError(
-    "ERR_IAM_ORIGIN_NOT_ALLOWED",
-    "The request goes to a socket (socketPath), whatever its URL says, so it may not have the token. If it should go " +
-      'without one, set iam: false on it, or otherOrigins: "pass".',
-  );
+/** Not by spreading: axios makes configs without a prototype, and those take three times as long that way. */
+function copyOf(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig {
+  const from = config as unknown as Record<string, unknown>;
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(from)) copy[name] = from[name];
+  return copy as unknown as InternalAxiosRequestConfig;
+}
+
+/** Not by `concat`, which looks at each header and each name anew. They are AxiosHeaders: names and values, nothing else. */
+function headersWith(headers: AxiosRequestHeaders, authorization: string): AxiosRequestHeaders {
+  const copy: AxiosRequestHeaders = Object.create(Object.getPrototypeOf(headers));
+  return Object.assign(copy, headers, { Authorization: authorization });
 }
 
 /** Frees what a refused answer holds; only a stream holds anything. */
-function discard(body: unknown): void | Promise<void> {
-  const stream = body as { destroy?: () => void; cancel?: () => Promise<void> } | null | undefined;
-  if (typeof stream?.destroy === "function") stream.destroy();
-  else if (typeof stream?.cancel === "function") return stream.cancel().catch(() => {});
+function discard(body: { destroy?(): void; cancel?(): Promise<void> } | null | undefined) {
+  body?.destroy?.();
+  return body?.cancel?.().catch(() => {});
 }

@@ -1,6 +1,7 @@
 import axios, { type AxiosAdapter, type AxiosInstance, type InternalAxiosRequestConfig } from "axios";
 
-type AdapterChoice = NonNullable<InternalAxiosRequestConfig["adapter"]>;
+/** A function, a name, or several to choose from. */
+export type AdapterChoice = NonNullable<InternalAxiosRequestConfig["adapter"]>;
 
 /** What a request without one of its own is sent by, as axios has it since 1.7. */
 export const defaultAdapter: AdapterChoice = ["xhr", "http", "fetch"];

@@ -1,14 +1,14 @@
 import type { OriginRules } from "@iam/core";
 import type { AxiosRequestConfig } from "axios";
-import { dropAuthorization } from "./without-token.ts";
+import { authorizationsIn, dropAuthorization } from "./without-token.ts";
 
 type BeforeRedirect = NonNullable<AxiosRequestConfig["beforeRedirect"]>;
 
 /** One send, and where redirects have led it. */
 export interface Trail {
-  readonly beforeRedirect: BeforeRedirect;
   /** Whether the last request of it was to the first origin, with the token on it. */
-  readonly home: boolean;
+  home: boolean;
+  readonly beforeRedirect: BeforeRedirect;
 }
 
 /**
@@ -24,11 +24,8 @@ export function trailOf(
   before: BeforeRedirect | undefined,
 ): Trail {
   let strayed = false;
-  let home = true;
-  return {
-    get home() {
-      return home;
-    },
+  const trail: Trail = {
+    home: true,
     beforeRedirect(options, response, request) {
       const target = new URL(options.href);
       strayed ||= !origins.judge(target, { mayPass: true }).allowed;
@@ -36,9 +33,10 @@ export function trailOf(
       const headers = { ...request?.headers };
       dropAuthorization(headers);
       before?.(options, response, { ...request, headers } as typeof request);
-      const own = Object.keys(options.headers).some((name) => /^authorization$/i.test(name));
-      home = !strayed && !own && target.origin === origin;
-      if (!strayed && !own) options.headers.Authorization = authorization;
+      const carries = !strayed && authorizationsIn(options.headers).length === 0;
+      if (carries) options.headers.Authorization = authorization;
+      trail.home = carries && target.origin === origin;
     },
   };
+  return trail;
 }

@@ -1,6 +1,5 @@
 import type { AxiosStatic } from "axios";
 import { vi } from "vitest";
-import "./page.ts";
 
 /** The oldest version that is supported, one in between, and the latest. */
 export const axiosVersions = ["1.7.0", "1.18.1", "1.21.1"] as const;
@@ -10,7 +9,7 @@ export type AxiosVersion = (typeof axiosVersions)[number];
 /** The adapters that axios has. */
 export const axiosAdapters = ["http", "xhr", "fetch"] as const;
 
-export type AxiosAdapterName = (typeof axiosAdapters)[number];
+type AxiosAdapterName = (typeof axiosAdapters)[number];
 
 const packages: Record<AxiosVersion, string> = {
   "1.7.0": "axios-1-7",

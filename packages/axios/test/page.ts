@@ -21,5 +21,5 @@ const withoutCors = requestInterceptor(async (request: Request) => {
 
 const { window } = new JSDOM("", { url: "http://127.0.0.1/", resources: { interceptors: [withoutCors] } });
 
-// To be imported before axios, which looks for it once.
+// A set-up file: axios looks for it once, when it is imported.
 Object.assign(globalThis, { XMLHttpRequest: window.XMLHttpRequest });
