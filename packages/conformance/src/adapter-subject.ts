@@ -77,29 +77,34 @@ export interface AdapterClient {
 /** What some clients truly cannot do. */
 export type Capability =
   /** A ReadableStream as the body. */
-  | "streams"
+  | "send streams"
   /** A FormData as the body. */
-  | "forms"
+  | "send forms"
   /** A Blob as the body. */
-  | "blobs"
+  | "send blobs"
   /** A URL is handed to the client as text, and not parsed before. */
-  | "url text"
-  /** A redirect to another listed origin gets a token there; false where the platform follows and drops it. */
-  | "token on redirect to a listed origin";
+  | "take URLs as text"
+  /** Redirects are judged one by one; where the platform follows them, it drops the token on the way to another origin. */
+  | "judge redirects";
 
 /**
  * An adapter as the contract wants it.
  *
  * @example
  * ```ts
+ * import { testAdapter } from "@iam/conformance";
+ * import { apiKeyGrant, createTokenManager, isIamError } from "@iam/core";
+ * import { iamFetch } from "@iam/fetch";
  * testAdapter({
  *   name: "fetch",
  *   core: { createTokenManager, apiKeyGrant, isIamError },
- *   createClient(options) {
- *     const fetch = iamFetch(options);
+ *   createClient(settings) {
+ *     const fetch = iamFetch(settings);
  *     return {
  *       async send({ url, ...init }) {
- *         const response = await fetch(url, init.body instanceof ReadableStream ? { ...init, duplex: "half" } : init);
+ *         // Only a stream wants it, and the types of the platform do not know it.
+ *         const duplex = init.body instanceof ReadableStream && { duplex: "half" as const };
+ *         const response = await fetch(url, Object.assign(init, duplex));
  *         return { status: response.status, text: await response.text(), response };
  *       },
  *     };

@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 
 /**
- * Where a secret can be read in a value: printed to any depth with hidden properties and getters, as JSON, as text, in the
- * stack. Undefined when nowhere. Looks for the secret as it is, percent-encoded, and in base64 of any alignment.
+ * Where a secret can be read in a value: printed to any depth with hidden properties and getters, in its own properties, as
+ * JSON, as text, in the stack. Undefined when nowhere. Looks for the secret as it is, percent-encoded, and in base64 of any alignment.
  */
 export function findSecret(value: unknown, secrets: Iterable<string>): string | undefined {
   const forms = Array.from(secrets).flatMap(formsOf);
@@ -39,10 +39,18 @@ function printed(value: unknown): [string, string][] {
   const stack = value instanceof Error ? (value.stack ?? "") : "";
   return [
     ["inspection", inspect(value, options)],
+    // A class with an inspection of its own does not show what others have put on its objects.
+    ["properties", inspect(propertiesOf(value), options)],
     ["JSON", attempt(() => JSON.stringify(value) ?? "")],
     ["text", attempt(() => String(value))],
     ["stack", stack],
   ];
+}
+
+function propertiesOf(value: unknown): unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  const descriptors = Object.getOwnPropertyDescriptors(value);
+  return Reflect.ownKeys(descriptors).map((key) => [key, Reflect.get(descriptors, key).value]);
 }
 
 function attempt(print: () => string): string {

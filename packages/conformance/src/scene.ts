@@ -112,11 +112,11 @@ export async function playScene(
   const client = (settings: Partial<ClientSettings<ManagerShape>> = {}) =>
     createClient({ manager, origins: [emulator.url], ...settings });
 
-  async function watch<T>(promise: Promise<T>): Promise<T> {
+  async function watch(sending: Promise<AdapterAnswer>): Promise<AdapterAnswer> {
     try {
-      const value = await promise;
-      seen.push(value);
-      return value;
+      const answer = await sending;
+      seen.push(answer, answer.response);
+      return answer;
     } catch (error) {
       seen.push(error);
       throw error;

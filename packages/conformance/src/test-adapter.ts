@@ -26,6 +26,9 @@ const timeoutMs = 30_000;
  *
  * @example
  * ```ts
+ * import { type AdapterSubject, testAdapter } from "@iam/conformance";
+ * import { apiKeyGrant, createTokenManager, isIamError, type TokenManager } from "@iam/core";
+ * declare const createClient: AdapterSubject<TokenManager>["createClient"];
  * testAdapter({ name: "fetch", core: { createTokenManager, apiKeyGrant, isIamError }, createClient });
  * ```
  */

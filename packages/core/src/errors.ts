@@ -132,7 +132,7 @@ export function threw(what: string, cause: unknown): IamError {
 function cleanCause(cause: unknown): Error {
   if (isIamError(cause)) return cause;
   const clean = new Error(errorWord(cause));
-  clean.name = nameOf(cause);
+  clean.name = word(cause, "name") ?? "Error";
   return clean;
 }
 
@@ -140,17 +140,18 @@ function cleanCause(cause: unknown): Error {
 export function errorWord(error: unknown): string {
   let at = error;
   for (let depth = 0; depth < 4; depth++) {
-    const code = read(at, "code");
-    // Shorter and stricter than any secret is.
-    if (typeof code === "string" && /^[A-Z][A-Z\d_]{2,60}$/.test(code)) return code;
+    const code = word(at, "code");
+    if (code !== undefined) return code;
     at = read(at, "cause") ?? read(read(at, "errors"), "0");
   }
-  return nameOf(error);
+  return word(error, "name") ?? "Error";
 }
 
-function nameOf(error: unknown): string {
-  const name = read(error, "name");
-  return typeof name === "string" && /^[A-Za-z]{1,40}$/.test(name) ? name : "Error";
+function word(from: unknown, key: string): string | undefined {
+  const value = read(from, key);
+  return typeof value === "string" && /^[A-Z]([A-Z\d_]{1,59}|[A-Za-z]{1,39})$/.test(value)
+    ? value
+    : undefined;
 }
 
 /** A member of somebody else's value, or undefined when reading it throws, as a getter or a revoked Proxy may. */

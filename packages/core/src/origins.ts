@@ -87,14 +87,14 @@ export function originRules({
 }: OriginOptions = {}): OriginRules {
   if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin(origins);
   if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins must be "refuse" or "pass".');
-  const patterns = (origins as readonly unknown[]).map(readPattern);
+  const listed: readonly string[] = [...origins];
+  const patterns = listed.map(readPattern);
   return {
     judge(target, { mayPass = otherOrigins === "pass" } = {}) {
       // One parse: the verdict and the request must not read the same text differently.
       const url = parseUrl(`${target}`);
-      const allowed =
-        url !== undefined && !hasCredentials(url) && patterns.some((matches) => matches(url.origin));
-      if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, origins);
+      const allowed = url !== undefined && !hasCredentials(url) && patterns.some((allows) => allows(url));
+      if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, listed);
       return { allowed, url };
     },
   };
@@ -103,15 +103,17 @@ export function originRules({
 const objectStorageHost =
   /^s3(\.private|\.direct)?\.[a-z\d-]+(\.(us|eu|ap))?\.cloud-object-storage\.appdomain\.cloud$/;
 
-/** What tells whether an origin is the one of a pattern, or under its suffix. */
-function readPattern(pattern: unknown): (origin: string) => boolean {
-  const text = String(pattern);
-  const url = parseUrl(text.replace("*.", ""));
+/** What tells whether a URL is at the origin of a pattern, or under its suffix. */
+function readPattern(pattern: unknown): (url: URL) => boolean {
+  const text = typeof pattern === "string" ? pattern : "";
   const isOrigin = /^https?:\/\/(\*\.)?[^\s/\\@?#*]+\/?$/.test(text);
-  if (url === undefined || !isOrigin || !isSecure(url) || url.hostname.endsWith("."))
+  const own = parseUrl(text.replace("*.", ""));
+  if (!isOrigin || own === undefined || !isSecure(own) || own.hostname.endsWith("."))
     throw notAnOrigin(pattern);
-  const { origin, host } = url;
-  if (!text.includes("*")) return (other) => other === origin;
+  const { origin, host } = own;
+  // Not the member origin: that of a blob: URL is the one of the URL inside.
+  const originOf = (url: URL) => `${url.protocol}//${url.host}`;
+  if (!text.includes("*")) return (url) => originOf(url) === origin;
   // Two labels at least, no address, port 443 only.
   if (!/^([^.:]+\.)+[^.:\d][^.:]*$/.test(host)) throw notAnOrigin(pattern);
   // Customers host under containers, codeengine, lb and s3-web there; only the S3 API hosts are IBM's alone.
@@ -120,12 +122,13 @@ function readPattern(pattern: unknown): (origin: string) => boolean {
       `Anybody may host under appdomain.cloud, so ${text} gives the token away. List exact origins, or ibmOrigins.objectStorage.`,
     );
   }
-  return (other) => other.startsWith("https://") && other.endsWith(`.${host}`);
+  return (url) => /^https:\/\/([^.:]+\.)+[^.:]+$/.test(originOf(url)) && url.host.endsWith(`.${host}`);
 }
 
 function notAnOrigin(given: unknown): IamError {
+  const shown = typeof given === "string" ? `"${given.slice(0, 100)}"` : typeof given;
   return configError(
-    `origins holds ${String(JSON.stringify(given)).slice(0, 100)}: list "https://host", "https://host:port", "https://*.two.labels", or http to loopback.`,
+    `origins holds ${shown}: list "https://host", "https://host:port", "https://*.two.labels", or http to loopback.`,
   );
 }
 

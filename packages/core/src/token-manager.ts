@@ -104,7 +104,11 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
-    return (options === undefined ? peek() : undefined) ?? acquire(options ?? {});
+    if (options === undefined) {
+      const token = peek();
+      if (token !== undefined) return token;
+    }
+    return acquire(options ?? {});
   }
 
   async function acquire({

@@ -77,7 +77,8 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
     throw invalid("it holds an error", codeOf(members));
   if (typeof access_token !== "string" || !b64token.test(access_token))
     throw invalid("it is no JSON object with an access_token; did a proxy or a login page answer?");
-  if (!/^bearer$/i.test(token_type as string)) throw invalid("its token_type is not Bearer");
+  if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
+    throw invalid("its token_type is not Bearer");
   if (typeof (refresh_token ?? "") !== "string" || typeof (scope ?? "") !== "string")
     throw invalid("its refresh_token or scope is not a string");
   const lifetimeS = lifetimeSeconds(members, access_token, date);

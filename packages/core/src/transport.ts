@@ -59,8 +59,8 @@ export function fetchTransport({
       });
     try {
       const response = await send().catch((error: unknown) => {
-        // Some runtimes throw on the mere presence of `cache`, before anything is sent.
-        if (!cache || !/^TypeError\b.*cache/is.test(String(error))) throw error;
+        // Some runtimes throw on the mere presence of `cache`, before anything is sent: a TypeError, or workerd a plain Error.
+        if (!cache || !/\bcache\b/.test(String(error))) throw error;
         noStore = false;
         return send();
       });

@@ -20,8 +20,12 @@ export type ApiKeyOptions = string | (Pick<ApiKey, "key"> & Partial<ApiKey>);
  * The API keys of an emulator.
  *
  * Errors: ERR_EMULATOR_OPTION when a key is not known.
+ *
  * @example
- * emulator.apiKeys.disable(emulator.apiKey);
+ * ```ts
+ * import type { Emulator } from "@iam/emulator";
+ * export const disableItsKey = (emulator: Emulator) => emulator.apiKeys.disable(emulator.apiKey);
+ * ```
  */
 export interface ApiKeys {
   /** Registers a key, or replaces the one with the same text. */

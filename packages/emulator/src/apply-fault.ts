@@ -1,5 +1,6 @@
 import { type Answer, bodyBytes, ConnectionReset, htmlAnswer, type Incoming } from "./answer.ts";
 import type { Fault, RetryAfter } from "./faults.ts";
+import { IamRefusal } from "./iam-errors.ts";
 import { aborted, wait } from "./wait.ts";
 
 /** How the proper answer is to differ from the usual one. */
@@ -17,6 +18,8 @@ export interface FaultScene {
   serve(options?: ServeOptions): Promise<Answer>;
   /** The answer of that status by a server that is in trouble. */
   trouble(status: number): Answer;
+  /** The answer of IAM when it refuses. */
+  refuse(refusal: IamRefusal): Answer;
   /** The emulator's time. */
   now(): number;
 }
@@ -49,10 +52,12 @@ export async function applyFault(fault: Fault, scene: FaultScene): Promise<Answe
 }
 
 /** The answers that need nothing of the proper one: IAM is not even asked. */
-function insteadOf(fault: Fault, { trouble, now }: FaultScene): Answer | undefined {
+function insteadOf(fault: Fault, { trouble, refuse, now }: FaultScene): Answer | undefined {
   switch (fault.kind) {
     case "status":
       return withHeaders(trouble(fault.status), retryAfter(fault.retryAfter, now()));
+    case "refuse":
+      return refuse(new IamRefusal(fault.errorCode, fault.details));
     case "throttle":
       return withHeaders(trouble(429), retryAfter(fault.retryAfter, now()));
     case "html":
@@ -87,9 +92,9 @@ function spoil(fault: Fault, answer: Answer, signal: AbortSignal): Answer {
     case "broken-json":
       return { ...answer, body: bytes.slice(0, Math.floor(bytes.length / 2)) };
     case "no-token":
-      return edit(answer, { omit: ["access_token"] });
+      return edit(answer, { omit: ["access_token", "token"] });
     case "bad-token":
-      return edit(answer, { set: { access_token: flawed[fault.flaw](memberOf(answer, "access_token")) } });
+      return edit(answer, { set: spoiltToken(answer, flawed[fault.flaw]) });
     case "fields":
       return edit(answer, fault);
     case "headers":
@@ -134,9 +139,12 @@ function membersOf(answer: Answer): Record<string, unknown> {
   }
 }
 
-function memberOf(answer: Answer, name: string): string {
-  const value = membersOf(answer)[name];
-  return typeof value === "string" ? value : "";
+/** The member that holds the token, whatever it is called here, and its new value. */
+function spoiltToken(answer: Answer, spoilt: (token: string) => string): Record<string, string> {
+  const { access_token, token } = membersOf(answer);
+  return typeof token === "string"
+    ? { token: spoilt(token) }
+    : { access_token: spoilt(String(access_token ?? "")) };
 }
 
 function edit(

@@ -4,10 +4,11 @@ export interface Client {
   readonly secret: string;
 }
 
-/** The clients that everyone knows: the command line's, Kubernetes', and the old one with an empty secret. */
+/** The clients that everyone knows: the command line's, Kubernetes', Code Engine's, and the old one with an empty secret. */
 export const wellKnownClients: readonly Client[] = [
   { id: "bx", secret: "bx" },
   { id: "kube", secret: "kube" },
+  { id: "ce", secret: "ce" },
   { id: "cf", secret: "" },
 ];
 

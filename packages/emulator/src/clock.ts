@@ -2,8 +2,12 @@
  * The emulator's clock: every `iat`, `exp`, `expiration`, `Date` header and expiry check follows it.
  *
  * Units: epoch milliseconds and milliseconds. Default: it runs with real time.
+ *
  * @example
- * emulator.clock.advance(3_600_000);   // an hour passes, every token expires
+ * ```ts
+ * import type { Emulator } from "@iam/emulator";
+ * export const expireEveryToken = (emulator: Emulator) => emulator.clock.advance(3_600_000); // an hour passes
+ * ```
  */
 export interface EmulatorClock {
   /** The current moment, in epoch milliseconds. */

@@ -7,13 +7,12 @@ export interface CommandLine {
   readonly start: StartOptions;
   readonly faults: readonly { readonly fault: Fault; readonly options: FaultOptions }[];
   readonly quiet: boolean;
+  /** Where the metadata service listens; undefined for nowhere. */
+  readonly metadataPort: number | undefined;
 }
 
 /**
  * Reads a command line; `--help`, `--version` and mistakes end the process, as commands do.
- *
- * @example
- * parseCommandLine(["--port", "8080", "--fault", "throttle,retryAfter=2"], "1.0.0");
  */
 export function parseCommandLine(args: readonly string[], version: string): CommandLine {
   const command = new Command("iam-emulator")
@@ -25,6 +24,7 @@ export function parseCommandLine(args: readonly string[], version: string): Comm
     .option("--expires-in <seconds>", "lifetime of access tokens", wholeNumber, 3600)
     .option("--issuer <url>", "the iss claim, or `origin` for one of the emulator's own")
     .option("-f, --fault <fault>", "fault to begin with (repeatable), see below", collectFault)
+    .option("--metadata-port <number>", "port for the metadata service of a virtual server", wholeNumber)
     .option("--control", "allow control over HTTP below /_emulator")
     .option("--cors", "let web pages call it (IAM itself does not)")
     .option("--allow-remote", "listen beyond this machine")
@@ -33,14 +33,22 @@ export function parseCommandLine(args: readonly string[], version: string): Comm
     .allowExcessArguments(false)
     .parse(args, { from: "user" });
   const given = command.opts<Given>();
-  const { apikey, issuer, fault: faults = [], quiet = false, expiresIn: expiresInS, ...rest } = given;
+  const {
+    apikey,
+    issuer,
+    fault: faults = [],
+    quiet = false,
+    expiresIn: expiresInS,
+    metadataPort,
+    ...rest
+  } = given;
   const start = {
     ...rest,
     expiresInS,
     ...(apikey ? { apiKeys: apikey } : {}),
     ...(issuer === undefined ? {} : { issuer: issuer === "origin" ? ownIssuer : issuer }),
   };
-  return { start, faults, quiet };
+  return { start, faults, quiet, metadataPort };
 }
 
 interface Given {
@@ -49,6 +57,7 @@ interface Given {
   readonly apikey?: string[];
   readonly expiresIn: number;
   readonly issuer?: string;
+  readonly metadataPort?: number;
   readonly fault?: CommandLine["faults"];
   readonly control?: boolean;
   readonly cors?: boolean;

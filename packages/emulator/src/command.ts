@@ -12,6 +12,11 @@ async function main(): Promise<void> {
   const commandLine = parseCommandLine(process.argv.slice(2), String(version));
   const emulator = await startEmulator(commandLine.start);
   for (const { fault, options } of commandLine.faults) emulator.fault(fault, options);
+  const { host = "127.0.0.1" } = commandLine.start;
+  const metadata =
+    commandLine.metadataPort === undefined
+      ? undefined
+      : await emulator.listen({ host, port: commandLine.metadataPort, service: "metadata" });
   const paint = paintFor(process.stdout.isTTY, process.env);
   const print = (text: string) => process.stdout.write(`${text}\n`);
   // Whoever read our output has left.
@@ -19,14 +24,19 @@ async function main(): Promise<void> {
   const stop = () => void emulator.close();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
 
-  print(commandLine.quiet ? emulator.url : banner(emulator, commandLine, paint));
+  print(commandLine.quiet ? emulator.url : banner(emulator, commandLine, metadata?.url, paint));
   if (commandLine.quiet) return;
   emulator.onRequest(({ type, entry }) => {
     if (type === "ended") print(requestLine(entry, paint));
   });
 }
 
-function banner({ url, apiKey }: RunningEmulator, { start, faults }: CommandLine, paint: Paint): string {
+function banner(
+  { url, apiKey }: RunningEmulator,
+  { start, faults }: CommandLine,
+  metadataUrl: string | undefined,
+  paint: Paint,
+): string {
   const row = (name: string, value: string) => `  ${paint("dim", name.padEnd(10))} ${value}`;
   const lines = [
     "",
@@ -37,6 +47,7 @@ function banner({ url, apiKey }: RunningEmulator, { start, faults }: CommandLine
     ...(start.apiKeys ? [] : [row("", `${defaultServiceIdApiKey} ${paint("dim", "(a service ID's)")}`)]),
     row("tokens", `live ${start.expiresInS} s`),
     row("resource", `${url}/resource`),
+    ...(metadataUrl === undefined ? [] : [row("metadata", metadataUrl)]),
     ...(start.control ? [row("control", `${url}/_emulator/state`)] : []),
     ...(faults.length > 0 ? [row("faults", faults.map(({ fault }) => fault.kind).join(", "))] : []),
     "",

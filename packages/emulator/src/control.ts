@@ -2,6 +2,7 @@ import { type Answer, type Incoming, jsonAnswer } from "./answer.ts";
 import type { Emulator } from "./emulator.ts";
 import { EmulatorError } from "./emulator-error.ts";
 import { type FaultOptions, type FaultTarget, faultTargets, isFault } from "./faults.ts";
+import { jsonObject } from "./json-body.ts";
 
 const prefix = "/_emulator/";
 
@@ -74,6 +75,12 @@ const commands: Readonly<Record<string, Command>> = {
       return { now: clock.now() };
     },
   },
+  sessions: { write: (emulator) => emulator.endSessions() },
+  passcodes: {
+    write: ({ directory }, { username }) => ({
+      passcode: directory.createPasscode(typeof username === "string" ? username : undefined),
+    }),
+  },
   revoke: {
     write(emulator, { token, jti, all }) {
       if (all === true) return { revoked: emulator.revokeAll() };
@@ -120,10 +127,8 @@ function invalid(why: string): EmulatorError {
 async function inputOf(incoming: Incoming): Promise<Input> {
   const { bytes } = await incoming.body();
   if (bytes.length === 0) return {};
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value === "object" && value !== null) return { ...value };
-  } catch {}
+  const value = jsonObject(bytes);
+  if (value) return value;
   throw invalid("the body must be a JSON object");
 }
 

@@ -11,7 +11,10 @@ export type EmulatorErrorCode =
  * The error that the emulator's own functions throw; what it answers over HTTP is IAM's business.
  *
  * @example
- * if (error instanceof EmulatorError && error.code === "ERR_EMULATOR_REMOTE") …
+ * ```ts
+ * import { EmulatorError } from "@iam/emulator";
+ * export const isRemote = (error: unknown) => error instanceof EmulatorError && error.code === "ERR_EMULATOR_REMOTE";
+ * ```
  */
 export class EmulatorError extends Error {
   override readonly name = "EmulatorError";

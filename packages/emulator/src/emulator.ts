@@ -4,14 +4,18 @@ import { type Client, wellKnownClients } from "./clients.ts";
 import { createClock, type EmulatorClock } from "./clock.ts";
 import { answerControl, isControlPath } from "./control.ts";
 import { answerPreflight, permissive } from "./cors.ts";
+import { createDirectory, type Directory, type DirectoryOptions } from "./directory.ts";
 import { EmulatorError } from "./emulator-error.ts";
 import { createFaults, type Fault, type FaultHandle, type FaultOptions, type FaultTarget } from "./faults.ts";
 import { type FetchHandler, fetchFace } from "./fetch-face.ts";
 import { handle } from "./handle.ts";
 import type { Iam, Settings } from "./iam.ts";
 import { defaultAccountId, defaultUser, type Identity } from "./identity.ts";
+import type { MetadataOptions } from "./metadata.ts";
+import { createRefreshTokens } from "./refresh-tokens.ts";
 import { type Counters, createRequestLog, type LogEntry, type RequestEvent } from "./request-log.ts";
-import { createSigningKeys } from "./signing-keys.ts";
+import type { Service } from "./routes.ts";
+import { createSigningKeys, type SigningKeyPair } from "./signing-keys.ts";
 import { createTokens, type IssuedToken } from "./tokens.ts";
 import { createInstanceId } from "./transaction-id.ts";
 
@@ -19,8 +23,12 @@ import { createInstanceId } from "./transaction-id.ts";
 export interface EmulatorOptions {
   /** The API keys it knows. Default: one of a user and one of a service ID. */
   readonly apiKeys?: readonly ApiKeyOptions[];
-  /** OAuth clients besides the well-known `bx`, `kube` and `cf`. Default: none. */
+  /** OAuth clients besides the well-known `bx`, `kube`, `ce` and `cf`. Default: none. */
   readonly clients?: readonly Client[];
+  /** Users, trusted profiles and compute resources. Default: one of each. */
+  readonly directory?: DirectoryOptions;
+  /** The metadata service of an instance. */
+  readonly metadata?: MetadataOptions;
   /** The lifetime of access tokens in seconds. Default: 3600, as IAM does it. */
   readonly expiresInS?: number;
   /** The account of all tokens, 32 hex digits. */
@@ -29,6 +37,8 @@ export interface EmulatorOptions {
   readonly issuer?: string | ((origin: string) => string);
   /** The origin in discovery's `token_endpoint`. Default: the origin asked. */
   readonly tokenEndpointOrigin?: string;
+  /** The first signing key, to save the time of making one. Default: a new one. */
+  readonly signingKey?: SigningKeyPair;
   /** How many requests the log keeps. Default: 10,000. */
   readonly logLimit?: number;
   /** Allows control over HTTP, below `/_emulator`. Default: false. */
@@ -57,7 +67,10 @@ export interface Emulator {
   readonly fetch: FetchHandler;
   /** The first API key that it was made with. */
   readonly apiKey: string;
+  /** The same for the metadata service of an instance, which has an origin of its own. */
+  readonly metadataFetch: FetchHandler;
   readonly apiKeys: ApiKeys;
+  readonly directory: Directory;
   readonly clock: EmulatorClock;
   /** The last requests, oldest first. */
   readonly log: readonly LogEntry[];
@@ -73,6 +86,8 @@ export interface Emulator {
   revoke(tokenOrJti: string): boolean;
   /** Revokes all tokens issued so far, and says how many they were. */
   revokeAll(): number;
+  /** Ends all sessions of people, as inactivity does; their refresh tokens are refused with BXNIM0439E. */
+  endSessions(): void;
   /** Signs with a new key from now on and gives its `kid`; old keys stay published unless `dropOld`. */
   rotateKeys(options?: { dropOld?: boolean }): Promise<string>;
   /** Makes an access token without a request, with any claims. */
@@ -88,16 +103,22 @@ export interface Emulator {
 /** An emulator together with the function that both of its faces call. */
 export interface EmulatorCore {
   readonly emulator: Emulator;
-  readonly answer: (incoming: Incoming) => Promise<Answer>;
+  readonly answer: (incoming: Incoming, service: Service) => Promise<Answer>;
 }
 
 /**
  * Makes a local IAM that lives in this process and is asked through its `fetch`.
  *
  * Errors: ERR_EMULATOR_OPTION for options that make no sense.
+ *
  * @example
+ * ```ts
+ * import { createEmulator } from "@iam/emulator";
  * const emulator = createEmulator({ expiresInS: 90 });
- * const response = await emulator.fetch("https://iam.test/identity/token", { method: "POST", body: form });
+ * const grant_type = "urn:ibm:params:oauth:grant-type:apikey";
+ * const body = new URLSearchParams({ grant_type, apikey: emulator.apiKey });
+ * export const response = await emulator.fetch("https://iam.test/identity/token", { method: "POST", body });
+ * ```
  */
 export function createEmulator(options: EmulatorOptions = {}): Emulator {
   return createCore(options).emulator;
@@ -108,34 +129,44 @@ export function createCore(options: EmulatorOptions): EmulatorCore {
   const { issuer = "https://iam.cloud.ibm.com/identity", tokenEndpointOrigin, logLimit = 10_000 } = options;
   const initial: Settings = { expiresInS: lifetime(options.expiresInS ?? 3600), accountValid: true };
   const clock = createClock(options.now ?? (() => Date.now()));
-  const keys = createSigningKeys(clock.now);
+  const keys = createSigningKeys(clock.now, options.signingKey);
+  const accountId = options.accountId ?? defaultAccountId;
+  let instanceId: string | undefined;
   const iam: Iam = {
     clock,
     keys,
     tokens: createTokens(keys),
     apiKeys: createApiKeys(options.apiKeys),
     clients: [...(options.clients ?? []), ...wellKnownClients],
-    accountId: options.accountId ?? defaultAccountId,
-    instanceId: createInstanceId(),
+    directory: createDirectory(options.directory ?? {}, accountId),
+    refreshTokens: createRefreshTokens(),
+    metadata: options.metadata ?? {},
+    accountId,
+    // Late, because some runtimes have no random numbers while modules are being loaded.
+    get instanceId() {
+      instanceId ??= createInstanceId();
+      return instanceId;
+    },
     settings: initial,
     issuer: (origin) => (typeof issuer === "string" ? issuer : issuer(origin)),
     tokenEndpoint: (origin) => `${tokenEndpointOrigin ?? origin}/identity/token`,
   };
   const machine = { iam, faults: createFaults(), log: createRequestLog(logLimit) };
 
-  async function answer(incoming: Incoming): Promise<Answer> {
-    if (!options.cors) return route(incoming);
-    return permissive(answerPreflight(incoming) ?? (await route(incoming)));
+  async function answer(incoming: Incoming, service: Service): Promise<Answer> {
+    if (!options.cors) return route(incoming, service);
+    return permissive(answerPreflight(incoming) ?? (await route(incoming, service)));
   }
 
-  function route(incoming: Incoming): Promise<Answer> {
+  function route(incoming: Incoming, service: Service): Promise<Answer> {
     if (options.control && isControlPath(incoming.url.pathname)) return answerControl(emulator, incoming);
-    return handle(machine, incoming);
+    return handle(machine, incoming, service);
   }
 
   const emulator: Emulator = {
     ...stateOf(iam, machine, initial),
-    fetch: fetchFace(answer),
+    fetch: fetchFace((incoming) => answer(incoming, "iam")),
+    metadataFetch: fetchFace((incoming) => answer(incoming, "metadata")),
     apiKey: iam.apiKeys.list()[0]?.key ?? "",
     get log() {
       return machine.log.entries();
@@ -150,7 +181,7 @@ export function createCore(options: EmulatorOptions): EmulatorCore {
   return { emulator, answer };
 }
 
-type Getters = "fetch" | "apiKey" | "log" | "counters" | "settings";
+type Getters = "fetch" | "metadataFetch" | "apiKey" | "log" | "counters" | "settings";
 
 function stateOf(
   iam: Iam,
@@ -159,6 +190,7 @@ function stateOf(
 ): Omit<Emulator, Getters> {
   return {
     apiKeys: iam.apiKeys,
+    directory: iam.directory,
     clock: iam.clock,
     configure(settings) {
       if (settings.expiresInS !== undefined) lifetime(settings.expiresInS);
@@ -168,6 +200,7 @@ function stateOf(
     clearFaults: (target) => faults.clear(target),
     revoke: (tokenOrJti) => iam.tokens.revoke(tokenOrJti),
     revokeAll: () => iam.tokens.revokeAll(),
+    endSessions: () => iam.refreshTokens.endSessions(),
     rotateKeys: async (rotation) => (await iam.keys.rotate(rotation)).kid,
     issueToken: ({ identity = defaultUser, lifetimeS, claims = {}, origin } = {}) =>
       iam.tokens.issue({
@@ -207,6 +240,8 @@ function stateOf(
       log.reset();
       iam.tokens.reset();
       iam.apiKeys.reset();
+      iam.directory.reset();
+      iam.refreshTokens.reset();
       iam.clock.reset();
       iam.settings = initial;
     },

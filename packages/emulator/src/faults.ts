@@ -1,4 +1,5 @@
 import { EmulatorError } from "./emulator-error.ts";
+import { type IamErrorCode, iamErrors } from "./iam-errors.ts";
 
 /** Which part of the emulator a fault is for: `any` is all of them. */
 export type FaultTarget = (typeof faultTargets)[number];
@@ -12,6 +13,12 @@ export const faultTargets = [
   "discovery",
   "introspect",
   "userinfo",
+  "passcode",
+  "profiles",
+  "metadata-identity",
+  "metadata-token",
+  "mcsp",
+  "cp4d",
   "any",
 ] as const;
 
@@ -19,9 +26,14 @@ export const faultTargets = [
  * One way in which an answer goes wrong. Durations are in milliseconds of real time.
  *
  * Kinds that need a token (`opaque-token` to `error-in-200`) change only what the token endpoint answers.
+ *
  * @example
+ * ```ts
+ * import { createEmulator } from "@iam/emulator";
+ * const emulator = createEmulator();
  * emulator.fault({ kind: "throttle", retryAfter: 2 });
  * emulator.fault({ kind: "delay", ms: 300, next: { kind: "status", status: 503 } }, { times: 2 });
+ * ```
  */
 export type Fault =
   /** Answers late, and then as `next` says, else properly. */
@@ -48,6 +60,8 @@ export type Fault =
   | { readonly kind: "html"; readonly status?: number }
   /** Answers that status with an error body: IAM's, a bearer challenge for 401 on a resource. */
   | { readonly kind: "status"; readonly status: number; readonly retryAfter?: RetryAfter }
+  /** Refuses as IAM does, with that code of its table, such as BXNIM0434E. */
+  | { readonly kind: "refuse"; readonly errorCode: IamErrorCode; readonly details?: string }
   /** Answers 429. Without `retryAfter` there is no such header. */
   | { readonly kind: "throttle"; readonly retryAfter?: RetryAfter }
   /** Sends the client elsewhere. Default: status 307. */
@@ -171,6 +185,7 @@ const required: Readonly<Record<Fault["kind"], Readonly<Record<string, string>>>
   "broken-json": {},
   html: {},
   status: { status: "number" },
+  refuse: { errorCode: "string" },
   throttle: {},
   redirect: { location: "string" },
   "opaque-token": {},
@@ -194,8 +209,9 @@ export function isFault(value: unknown): value is Fault {
   const needs = Object.entries(required).find(([kind]) => kind === members.get("kind"))?.[1];
   if (!needs) return false;
   if (members.get("next") !== undefined && !isFault(members.get("next"))) return false;
-  if (members.get("kind") === "bad-token" && !tokenFlaws.some((flaw) => flaw === members.get("flaw")))
-    return false;
+  const [kind, flaw, errorCode] = ["kind", "flaw", "errorCode"].map((name) => members.get(name));
+  if (kind === "bad-token" && !tokenFlaws.some((known) => known === flaw)) return false;
+  if (kind === "refuse" && !Object.hasOwn(iamErrors, String(errorCode))) return false;
   return Object.entries(needs).every(([name, type]) => typeof members.get(name) === type);
 }
 

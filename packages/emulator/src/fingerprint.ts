@@ -2,7 +2,11 @@
  * The first 12 hex digits of the SHA-256 of a secret, as the request log shows it.
  *
  * @example
- * emulator.log[0].fields.apikey === `[redacted] ${await fingerprint(apiKey)}`;
+ * ```ts
+ * import { type Emulator, fingerprint } from "@iam/emulator";
+ * export const sentItsKey = async ({ log, apiKey }: Emulator) =>
+ *   log[0]?.fields.apikey === `[redacted] ${await fingerprint(apiKey)}`;
+ * ```
  */
 export async function fingerprint(secret: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret));

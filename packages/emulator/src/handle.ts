@@ -3,10 +3,10 @@ import { applyFault, type ServeOptions } from "./apply-fault.ts";
 import type { Faults } from "./faults.ts";
 import type { Iam } from "./iam.ts";
 import { errorAnswer, IamRefusal, type RequestContext, troubleAnswer, wrongMethod } from "./iam-errors.ts";
+import { jsonObject } from "./json-body.ts";
 import { redactAuthorization, redactFields } from "./redact.ts";
 import type { OpenEntry, RequestLog } from "./request-log.ts";
-import { resourceTrouble } from "./resource.ts";
-import { findRoute, type Route } from "./routes.ts";
+import { findRoute, type Route, type Service } from "./routes.ts";
 import { transactionIdOf } from "./transaction-id.ts";
 
 /** What answering a request takes. */
@@ -21,12 +21,12 @@ export interface Machine {
  *
  * Errors: a ConnectionReset when the connection is to be cut, the signal's reason when the client has gone.
  */
-export async function handle(machine: Machine, incoming: Incoming): Promise<Answer> {
+export async function handle(machine: Machine, incoming: Incoming, service: Service): Promise<Answer> {
   const { iam, faults, log } = machine;
   const body = await incoming.body();
   const fields = fieldsOf(incoming, body);
   const { url, headers, method } = incoming;
-  const route = findRoute(url.pathname);
+  const route = findRoute(service, url.pathname);
   const startedAt = iam.clock.now();
   const entry = log.receive({
     at: startedAt,
@@ -34,7 +34,7 @@ export async function handle(machine: Machine, incoming: Incoming): Promise<Answ
     method,
     path: url.pathname,
     origin: url.origin,
-    fields: await redactFields(fields),
+    fields: await redactFields(loggedFields(fields, headers, body)),
     authorization: await redactAuthorization(headers.get("authorization"), iam.tokens.jtiOf),
     userAgent: headers.get("user-agent") ?? "",
     bodyBytes: body.length,
@@ -72,11 +72,11 @@ async function serve(work: Work, route: Route, options: ServeOptions = {}): Prom
   const context = contextOf(work, route, skewMs);
   const { transactionId } = context;
   const now = iam.clock.now() + skewMs;
-  const { granted } = entry;
+  const { granted, refused } = entry;
   try {
     if (!takes(route, method)) throw wrongMethod();
     const answer = await route.answer({
-      ...{ iam, method, url, headers, fields, body, transactionId, now, token, signal, granted },
+      ...{ iam, method, url, headers, fields, body, transactionId, now, token, signal, granted, refused },
     });
     return skewMs === 0 ? answer : dated(answer, now);
   } catch (error) {
@@ -90,12 +90,12 @@ async function serve(work: Work, route: Route, options: ServeOptions = {}): Prom
 
 function scene(work: Work, route: Route) {
   const { iam, incoming } = work;
-  const isResource = route.target === "resource" || route.target === "openai";
+  const context = () => contextOf(work, route, 0);
   return {
     incoming,
     serve: (options?: ServeOptions) => serve(work, route, options),
-    trouble: (status: number) =>
-      isResource ? resourceTrouble(status) : troubleAnswer(status, incoming, contextOf(work, route, 0)),
+    trouble: (status: number) => route.trouble?.(status) ?? troubleAnswer(status, incoming, context()),
+    refuse: (refusal: IamRefusal) => errorAnswer(refusal, incoming, context()),
     now: iam.clock.now,
   };
 }
@@ -121,6 +121,20 @@ function fieldsOf({ url, headers }: Incoming, { bytes }: ReceivedBody): URLSearc
   if (!isForm || headers.get("transfer-encoding") !== null) return fields;
   for (const [name, value] of new URLSearchParams(new TextDecoder().decode(bytes))) fields.set(name, value);
   return fields;
+}
+
+/** What the log shows of the parameters: the members of a small JSON body too. */
+function loggedFields(
+  fields: URLSearchParams,
+  headers: Headers,
+  { bytes, length }: ReceivedBody,
+): URLSearchParams {
+  const isJson = /^application\/json *(;|$)/i.test(headers.get("content-type") ?? "");
+  if (!isJson || length > 16 * 1024) return fields;
+  const all = new URLSearchParams(fields);
+  for (const [name, value] of Object.entries(jsonObject(bytes) ?? {}))
+    all.set(name, typeof value === "string" ? value : JSON.stringify(value));
+  return all;
 }
 
 function unknownPath(): Answer {

@@ -1,15 +1,45 @@
 import { type Answer, type Incoming, jsonAnswer } from "./answer.ts";
 
-/** Every refusal of the token endpoint: its code, HTTP status and message. The details vary. */
+/**
+ * Every refusal of IAM that is publicly known: its code, HTTP status and message.
+ *
+ * Messages change over the years and details vary; never compare them. The status is a guess for BXNIM0050E, 0102E,
+ * 0310E, 0434E, 0462E and 0608E.
+ */
 export const iamErrors = {
+  BXNIM0050E: { status: 500, message: "Exception during a call to an upstream service." },
   BXNIM0060E: { status: 405, message: "Web application exception during request processing." },
+  BXNIM0102E: { status: 400, message: "Object could not be found." },
   BXNIM0106E: { status: 400, message: "Validation of a property failed." },
   BXNIM0109E: { status: 400, message: "Property missing or empty." },
+  BXNIM0113E: { status: 400, message: "Provided cloud resource name is invalid." },
+  BXNIM0139E: { status: 400, message: "Wrong client id passed to retrieve tokens for a IAM cookie." },
+  BXNIM0141E: { status: 400, message: "User is not a member of the requested account." },
+  BXNIM0204E: { status: 400, message: "User name or environment is not accepted." },
   BXNIM0308E: { status: 401, message: "No authorization header found." },
   BXNIM0310E: { status: 401, message: "Provided client could not be found." },
+  BXNIM0398E: { status: 400, message: "Selected trusted profile not eligible." },
+  BXNIM0400E: { status: 401, message: "OpenID Connect exception." },
   BXNIM0401E: { status: 400, message: "Provided token is malformed." },
+  BXNIM0405E: { status: 400, message: "Provided token is not supported." },
+  BXNIM0407E: { status: 400, message: "Provided token is invalid." },
+  BXNIM0408E: { status: 400, message: "Provided refresh token is expired." },
+  BXNIM0410E: { status: 400, message: "Provided user not found or active." },
   BXNIM0415E: { status: 400, message: "Provided API key could not be found." },
+  BXNIM0420E: { status: 400, message: "Provided API key is disabled." },
+  BXNIM0421E: { status: 400, message: "Provided cookie is expired." },
+  BXNIM0425E: { status: 400, message: "Provided API key is expired." },
+  BXNIM0430E: { status: 401, message: "User login from given IP address is not permitted." },
+  BXNIM0434E: { status: 400, message: "Provided API key is blocked: it was found in a public place." },
+  BXNIM0436E: { status: 401, message: "User is suspended in the account." },
+  BXNIM0439E: { status: 400, message: "Session is invalidated due to inactivity." },
+  BXNIM0453E: { status: 400, message: "Subject type of the refresh token is not valid for this operation." },
   BXNIM0462E: { status: 400, message: "Provided API key is disabled." },
+  BXNIM0501E: { status: 403, message: "Forbidden." },
+  BXNIM0513E: { status: 403, message: "You are not authorized to use this API." },
+  BXNIM0515E: { status: 403, message: "You are not authorized to manage this client id." },
+  BXNIM0602E: { status: 401, message: "The credentials you provided are incorrect." },
+  BXNIM0608E: { status: 400, message: "Federated users log in with an API key or a passcode." },
   /** The code of an expired key is not public: this one is the emulator's own, so that nobody relies on it. */
   BXNIM9001E: { status: 400, message: "Provided API key is expired." },
   /** What an overloaded or broken IAM answers is not public either; these two serve the faults. */

@@ -2,6 +2,9 @@ import type { ApiKeys } from "./api-keys.ts";
 import type { ServeOptions } from "./apply-fault.ts";
 import type { Client } from "./clients.ts";
 import type { EmulatorClock } from "./clock.ts";
+import type { Directory } from "./directory.ts";
+import type { MetadataOptions } from "./metadata.ts";
+import type { RefreshTokens } from "./refresh-tokens.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 import type { TokenOrder, Tokens, Verdict } from "./tokens.ts";
 
@@ -20,6 +23,9 @@ export interface Iam {
   readonly tokens: Tokens;
   readonly apiKeys: ApiKeys;
   readonly clients: readonly Client[];
+  readonly directory: Directory;
+  readonly refreshTokens: RefreshTokens;
+  readonly metadata: MetadataOptions;
   readonly accountId: string;
   readonly instanceId: string;
   settings: Settings;
@@ -29,12 +35,9 @@ export interface Iam {
   tokenEndpoint(origin: string): string;
 }
 
-/** What the emulator thinks of a bearer token at this moment. */
-export async function judge(iam: Iam, token: string): Promise<Verdict> {
-  const verdict = await iam.tokens.verify(token, iam.clock.now());
-  if (verdict.active && !iam.settings.accountValid)
-    return { active: false, reason: "The account is not valid." };
-  return verdict;
+/** What the emulator thinks of a token at this moment. */
+export function judge(iam: Iam, token: string): Promise<Verdict> {
+  return iam.tokens.verify(token, iam.clock.now());
 }
 
 /** One request to an endpoint of IAM, read and ready to be answered. */
@@ -53,6 +56,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** To be called when a token has been granted. */
   granted(): void;
+  /** To be called when a service that is not IAM refuses; IAM's refusals are thrown. */
+  refused(errorCode: string): void;
 }
 
 /** The part of a token order that is the same for every grant. */

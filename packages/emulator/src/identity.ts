@@ -18,8 +18,23 @@ export interface ServiceIdIdentity {
   readonly name: string;
 }
 
+/** A trusted profile, which others assume. */
+export interface ProfileIdentity {
+  readonly kind: "profile";
+  /** Such as `Profile-2c1a4f0e-…`. */
+  readonly id: string;
+  readonly name: string;
+}
+
+/** A cloud resource: a service, or a virtual server that is an identity by itself. */
+export interface CrnIdentity {
+  readonly kind: "crn";
+  /** The cloud resource name, such as `crn:v1:…`. */
+  readonly crn: string;
+}
+
 /** Who a token speaks for. */
-export type Identity = UserIdentity | ServiceIdIdentity;
+export type Identity = UserIdentity | ServiceIdIdentity | ProfileIdentity | CrnIdentity;
 
 /** The user that the emulator knows when it is told of none. */
 export const defaultUser: UserIdentity = {
@@ -43,7 +58,8 @@ export const defaultAccountId = "0123456789abcdef0123456789abcdef";
 
 /** The `iam_id` of an identity, which names it everywhere. */
 export function iamIdOf(identity: Identity): string {
-  return identity.kind === "user" ? identity.iamId : `iam-${identity.id}`;
+  if (identity.kind === "user") return identity.iamId;
+  return identity.kind === "crn" ? `crn-${identity.crn}` : `iam-${identity.id}`;
 }
 
 /** The claims of an access token that say who it speaks for, in IAM's order. */
@@ -61,7 +77,11 @@ export function authnClaim(identity: Identity): Record<string, unknown> {
 }
 
 function personal(identity: Identity): Record<string, unknown> {
-  if (identity.kind === "serviceId") return { name: identity.name, sub: identity.id, sub_type: "ServiceId" };
+  if (identity.kind === "crn") return { sub: identity.crn, sub_type: "CRN" };
+  if (identity.kind !== "user") {
+    const sub_type = identity.kind === "serviceId" ? "ServiceId" : "Profile";
+    return { name: identity.name, sub: identity.id, sub_type };
+  }
   const { givenName, familyName, email } = identity;
   const name = `${givenName} ${familyName}`;
   return { given_name: givenName, family_name: familyName, name, email, sub: email };

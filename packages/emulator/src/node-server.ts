@@ -9,8 +9,9 @@ import {
   type ReceivedBody,
   receiveBody,
 } from "./answer.ts";
-import { createCore, type Emulator, type EmulatorOptions } from "./emulator.ts";
+import { createCore, type Emulator, type EmulatorCore, type EmulatorOptions } from "./emulator.ts";
 import { EmulatorError } from "./emulator-error.ts";
+import type { Service } from "./routes.ts";
 
 /** Where an emulator listens. */
 export interface ListenOptions {
@@ -20,6 +21,8 @@ export interface ListenOptions {
   readonly host?: string;
   /** Allows a host beyond this machine. Default: false, because everything it answers is for anyone to have. */
   readonly allowRemote?: boolean;
+  /** What answers there: IAM and everything beside it, or the metadata service of an instance. Default: `iam`. */
+  readonly service?: Service;
 }
 
 /** How an emulator is made that listens. */
@@ -46,9 +49,16 @@ export interface RunningEmulator extends Emulator, Listener {
  *
  * Errors: ERR_EMULATOR_REMOTE for a host beyond loopback without `allowRemote`, ERR_EMULATOR_LISTEN when the system
  * refuses, ERR_EMULATOR_OPTION for options that make no sense.
+ *
  * @example
- * await using emulator = await startEmulator();
+ * ```ts
+ * import { apiKeyGrant, createTokenManager } from "@iam/core";
+ * import { startEmulator } from "@iam/emulator";
+ * const emulator = await startEmulator();
  * const manager = createTokenManager({ grant: apiKeyGrant(emulator.apiKey), tokenEndpoint: emulator.url });
+ * export const { expiresAt } = await manager.getToken();
+ * await emulator.close();
+ * ```
  */
 export async function startEmulator(options: StartOptions = {}): Promise<RunningEmulator> {
   const { emulator, answer } = createCore(options);
@@ -75,14 +85,16 @@ export function isLoopback(host: string): boolean {
 }
 
 async function open(
-  answer: (incoming: Incoming) => Promise<Answer>,
-  { port = 0, host = "127.0.0.1", allowRemote = false }: ListenOptions,
+  answer: EmulatorCore["answer"],
+  { port = 0, host = "127.0.0.1", allowRemote = false, service = "iam" }: ListenOptions,
 ): Promise<Server> {
   if (!isLoopback(host) && !allowRemote) {
     const message = `The emulator does not listen on ${host}, beyond this machine, unless allowRemote is true (--allow-remote): it hands out tokens to anyone who knows a test key.`;
     throw new EmulatorError("ERR_EMULATOR_REMOTE", message);
   }
-  const server = createServer((request, response) => void serve(answer, request, response));
+  const server = createServer(
+    (request, response) => void serve((incoming) => answer(incoming, service), request, response),
+  );
   // Longer than clients keep theirs, so that a test never meets a connection that is being closed.
   server.keepAliveTimeout = 120_000;
   server.requestTimeout = 0;

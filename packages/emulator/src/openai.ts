@@ -1,5 +1,6 @@
 import { type Answer, jsonAnswer } from "./answer.ts";
 import type { Call } from "./iam.ts";
+import { jsonObject } from "./json-body.ts";
 import { protect } from "./resource.ts";
 
 const modelId = "emulator-1";
@@ -14,7 +15,7 @@ export const modelsEndpoint: (call: Call) => Promise<Answer> = protect(() =>
 
 /** Chat completions, whole or as server-sent events: the model repeats the last message. */
 export const chatEndpoint: (call: Call) => Promise<Answer> = protect((call) => {
-  const request = parse(call.body.bytes);
+  const request = jsonObject(call.body.bytes);
   if (!Array.isArray(request?.messages)) return invalid("messages must be an array");
   const text = `You said: ${lastText(request.messages)}`;
   const model = typeof request.model === "string" ? request.model : modelId;
@@ -47,7 +48,7 @@ async function* events(
   yield encoder.encode("data: [DONE]\n\n");
 }
 
-function wantsUsage({ stream_options }: Record<string, unknown>): boolean {
+function wantsUsage({ stream_options }: Readonly<Record<string, unknown>>): boolean {
   return (
     typeof stream_options === "object" &&
     stream_options !== null &&
@@ -67,15 +68,6 @@ function lastText(messages: readonly unknown[]): string {
 
 function isTextPart(part: unknown): part is { text: string } {
   return typeof part === "object" && part !== null && "text" in part && typeof part.text === "string";
-}
-
-function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return typeof value === "object" && value !== null ? { ...value } : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function invalid(message: string): Answer {

@@ -25,6 +25,12 @@ const publicFields: ReadonlySet<string> = new Set([
   "delegated_refresh_token_expiry",
   "version",
   "pretty",
+  "expires_in",
+  "trusted_profile",
+  "includeBuiltinActions",
+  "includeCustomActions",
+  "includeRoles",
+  "prefixRolesWithDefinitionScope",
 ]);
 
 /** Parameters as the log shows them: an empty one stays empty, a secret becomes its fingerprint. */

@@ -34,11 +34,11 @@ export interface LogEntry {
 /** What the emulator has counted since it started or was reset. */
 export interface Counters {
   readonly requests: number;
-  /** Requests for the token endpoint, whatever became of them. */
+  /** Requests for any token endpoint (also of the metadata service, MCSP and CP4D), whatever became of them. */
   readonly tokenRequests: number;
-  /** Tokens that IAM has granted there, lost on the way or not. */
+  /** Requests that were granted there, lost on the way or not. */
   readonly grants: number;
-  /** Requests that IAM itself refused there; faults are not refusals. */
+  /** Requests that the service itself refused there; faults are not refusals. */
   readonly refusals: number;
   /** Requests that met a fault. */
   readonly faults: number;
@@ -50,11 +50,14 @@ export interface Counters {
   readonly jwksRequests: number;
   readonly discoveryRequests: number;
   readonly introspections: number;
+  /** Requests for an identity token of the metadata service, the first of its two legs. */
+  readonly metadataIdentityRequests: number;
 }
 
 /** What happens to requests, told to {@link RequestLog.subscribe}. */
 export interface RequestEvent {
-  readonly type: "received" | "ended";
+  /** `changed` when it meets a fault, is granted, refused or answered; then it goes on. */
+  readonly type: "received" | "changed" | "ended";
   readonly entry: LogEntry;
 }
 
@@ -95,7 +98,7 @@ export function createRequestLog(limit: number): RequestLog {
 
   function receive(received: Received): OpenEntry {
     const born = era;
-    const isToken = received.target === "token";
+    const isToken = tokenTargets.has(received.target);
     const isResource = received.target === "resource" || received.target === "openai";
     let entry: LogEntry = { id: ++lastId, ...received, status: undefined, outcome: undefined, ...nothingYet };
     const change = (edit: Partial<LogEntry>) => {
@@ -105,6 +108,11 @@ export function createRequestLog(limit: number): RequestLog {
     };
     const count = (edit: Partial<Record<NumberNames, number>>) => {
       if (born === era) add(edit);
+    };
+    const countStatus = (status: number) => {
+      const before = counters.resourceRequestsByStatus;
+      const resourceRequestsByStatus = { ...before, [status]: (before[status] ?? 0) + 1 };
+      if (born === era) counters = { ...counters, resourceRequestsByStatus };
     };
     const tell = (type: RequestEvent["type"]) => {
       for (const listener of listeners) listener({ type, entry });
@@ -121,20 +129,21 @@ export function createRequestLog(limit: number): RequestLog {
       met(fault) {
         change({ fault });
         count({ faults: 1 });
+        tell("changed");
       },
-      granted: () => count({ grants: 1 }),
+      granted() {
+        count({ grants: 1 });
+        tell("changed");
+      },
       refused(errorCode) {
         change({ errorCode });
         if (isToken) count({ refusals: 1 });
+        tell("changed");
       },
       answered(status) {
         change({ status });
-        if (!isResource || born !== era) return;
-        const before = counters.resourceRequestsByStatus;
-        counters = {
-          ...counters,
-          resourceRequestsByStatus: { ...before, [status]: (before[status] ?? 0) + 1 },
-        };
+        if (isResource) countStatus(status);
+        tell("changed");
       },
       ended(outcome) {
         if (entry.outcome !== undefined) return;
@@ -163,6 +172,9 @@ export function createRequestLog(limit: number): RequestLog {
 
 const nothingYet = { errorCode: undefined, fault: undefined } as const;
 
+/** Where access tokens are granted. */
+const tokenTargets: ReadonlySet<LoggedTarget> = new Set(["token", "metadata-token", "mcsp", "cp4d"]);
+
 type NumberNames = Exclude<keyof Counters, "resourceRequestsByStatus">;
 
 const countedAs: Readonly<Record<LoggedTarget, Partial<Record<NumberNames, number>>>> = {
@@ -173,6 +185,12 @@ const countedAs: Readonly<Record<LoggedTarget, Partial<Record<NumberNames, numbe
   discovery: { discoveryRequests: 1 },
   introspect: { introspections: 1 },
   userinfo: {},
+  passcode: {},
+  profiles: {},
+  "metadata-identity": { metadataIdentityRequests: 1 },
+  "metadata-token": { tokenRequests: 1 },
+  mcsp: { tokenRequests: 1 },
+  cp4d: { tokenRequests: 1 },
   none: {},
 };
 
@@ -190,6 +208,7 @@ function emptyCounters(): { -readonly [name in keyof Counters]: Counters[name] }
     jwksRequests: 0,
     discoveryRequests: 0,
     introspections: 0,
+    metadataIdentityRequests: 0,
   };
 }
 

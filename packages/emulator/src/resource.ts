@@ -1,12 +1,12 @@
 import { type Answer, jsonAnswer } from "./answer.ts";
 import { type Call, judge } from "./iam.ts";
+import { iamIdOf } from "./identity.ts";
 import type { Verdict } from "./tokens.ts";
 
 /** Answers a request whose bearer token has been accepted. */
-export type ProtectedHandler = (
-  call: Call,
-  claims: Readonly<Record<string, unknown>>,
-) => Answer | Promise<Answer>;
+export type ProtectedHandler = (call: Call, token: Accepted) => Answer | Promise<Answer>;
+
+type Accepted = Extract<Verdict, { active: true }>;
 
 /**
  * Puts the check of the bearer token before a handler: 401 with a challenge unless it is good.
@@ -17,14 +17,15 @@ export function protect(handler: ProtectedHandler): (call: Call) => Promise<Answ
   return async (call) => {
     const verdict = await presented(call);
     if (verdict === undefined) return refuseBearer(401);
-    return verdict.active
-      ? handler(call, verdict.claims)
-      : refuseBearer(401, "invalid_token", verdict.reason);
+    if (!verdict.active) return refuseBearer(401, "invalid_token", verdict.reason);
+    if (!verdict.forResources || !call.iam.settings.accountValid)
+      return refuseBearer(401, "invalid_token", "The token is not for a valid account.");
+    return handler(call, verdict);
   };
 }
 
 /** The protected resource: says who asked, and echoes what was sent. */
-export const resourceEndpoint: (call: Call) => Promise<Answer> = protect((call, claims) => {
+export const resourceEndpoint: (call: Call) => Promise<Answer> = protect((call, { identity, claims }) => {
   const { bytes, length } = call.body;
   return jsonAnswer(
     200,
@@ -33,7 +34,7 @@ export const resourceEndpoint: (call: Call) => Promise<Answer> = protect((call, 
       method: call.method,
       path: call.url.pathname,
       search: call.url.search,
-      iam_id: claims.iam_id,
+      iam_id: claims.iam_id ?? iamIdOf(identity),
       jti: claims.jti,
       content_type: call.headers.get("content-type"),
       body_bytes: length,

@@ -32,15 +32,44 @@ export interface IssuedToken {
   readonly exp: number;
 }
 
+/** A token with claims that are not IAM's own. */
+interface ForeignOrder {
+  readonly identity: Identity;
+  /** All claims; `jti` is added when there is none. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly form?: TokenOrder["form"];
+  /** Names the key by its thumbprint (RFC 7638) instead of IAM's `kid`. Default: false. */
+  readonly thumbprint?: boolean;
+  /** Whether protected resources accept it. Default: true. */
+  readonly forResources?: boolean;
+}
+
+/** Why a token is not good. */
+type Flaw = keyof typeof reasons;
+
+const reasons = {
+  unknown: "The token was not issued here.",
+  revoked: "The token is revoked.",
+  expired: "The token is expired.",
+};
+
 /** What the emulator thinks of a token that it is shown. */
 export type Verdict =
-  | { readonly active: true; readonly jti: string; readonly claims: Readonly<Record<string, unknown>> }
-  | { readonly active: false; readonly reason: string };
+  | { readonly active: false; readonly flaw: Flaw; readonly reason: string }
+  | {
+      readonly active: true;
+      readonly identity: Identity;
+      /** Whether protected resources accept it: a token of IAM must be for a valid account. */
+      readonly forResources: boolean;
+      readonly claims: Readonly<Record<string, unknown>>;
+    };
 
 /** The access tokens of one emulator. */
 export interface Tokens {
   issue(order: TokenOrder): Promise<IssuedToken>;
-  /** Judges a token: signature, known and not revoked, `exp` against `nowMs`, account valid. */
+  /** Signs other claims, and gives the token. */
+  issueForeign(order: ForeignOrder): Promise<string>;
+  /** Judges a token: signature, known and not revoked, `exp` against `nowMs`. */
   verify(value: string, nowMs: number): Promise<Verdict>;
   /** The last token issued to that identity by that grant to that client. */
   last(order: TokenOrder): IssuedToken | undefined;
@@ -55,6 +84,8 @@ export interface Tokens {
 }
 
 interface Entry {
+  readonly identity: Identity;
+  readonly forResources: boolean;
   readonly claims: Readonly<Record<string, unknown>>;
   readonly expiresAt: number | undefined;
   revoked: boolean;
@@ -74,17 +105,31 @@ export function createTokens(keys: SigningKeys): Tokens {
     return jti !== undefined && entries.has(jti) ? jti : undefined;
   };
 
-  async function issue(order: TokenOrder): Promise<IssuedToken> {
-    const { form = "jwt" } = order;
-    const claims = claimsOf(order);
+  async function issueForeign(order: ForeignOrder): Promise<string> {
+    const { identity, claims, form = "jwt", thumbprint = false, forResources = true } = order;
     const jti = typeof claims.jti === "string" ? claims.jti : crypto.randomUUID();
-    const value = form === "opaque" ? `opaque-${randomHex(24)}` : await sign(claims, keys);
-    const exp = typeof claims.exp === "number" ? claims.exp : undefined;
-    entries.set(jti, { claims, expiresAt: exp === undefined ? undefined : exp * 1000, revoked: false });
+    const dated = form === "undated" ? { ...claims, iat: undefined, exp: undefined } : claims;
+    const signed = defined({ ...dated, jti });
+    const value = form === "opaque" ? `opaque-${randomHex(24)}` : await sign(signed, keys, thumbprint);
+    const expiresAt = typeof signed.exp === "number" ? signed.exp * 1000 : undefined;
+    entries.set(jti, { identity, forResources, claims: signed, expiresAt, revoked: false });
     if (form === "opaque") opaque.set(value, jti);
     if (entries.size > keptTokens) forgetOldest();
+    return value;
+  }
+
+  async function issue(order: TokenOrder): Promise<IssuedToken> {
+    const claims = claimsOf(order);
+    const { identity, form = "jwt" } = order;
+    const value = await issueForeign({
+      identity,
+      claims,
+      form,
+      forResources: isValidAccount(claims.account),
+    });
     const iat = Math.floor(order.issuedAt / 1000);
-    const token = { value, jti, iamId: iamIdOf(order.identity), iat, exp: exp ?? iat + order.lifetimeS };
+    const exp = typeof claims.exp === "number" ? claims.exp : iat + order.lifetimeS;
+    const token = { value, jti: String(claims.jti), iamId: iamIdOf(identity), iat, exp };
     latest.set(ownerOf(order), token);
     return token;
   }
@@ -98,20 +143,19 @@ export function createTokens(keys: SigningKeys): Tokens {
   }
 
   async function verify(value: string, nowMs: number): Promise<Verdict> {
-    if (!opaque.has(value) && !(await signedByUs(value, keys)))
-      return { active: false, reason: "The token was not issued here." };
-    const jti = jtiOf(value);
-    const entry = jti === undefined ? undefined : entries.get(jti);
-    if (jti === undefined || !entry) return { active: false, reason: "The token is not known." };
-    if (entry.revoked) return { active: false, reason: "The token is revoked." };
-    if (entry.expiresAt !== undefined && entry.expiresAt <= nowMs)
-      return { active: false, reason: "The token is expired." };
-    if (!isValidAccount(entry.claims.account)) return { active: false, reason: "The account is not valid." };
-    return { active: true, jti, claims: entry.claims };
+    const flawed = (flaw: Flaw): Verdict => ({ active: false, flaw, reason: reasons[flaw] });
+    if (!opaque.has(value) && !(await signedByUs(value, keys))) return flawed("unknown");
+    const entry = entries.get(jtiOf(value) ?? "");
+    if (!entry) return flawed("unknown");
+    if (entry.revoked) return flawed("revoked");
+    if (entry.expiresAt !== undefined && entry.expiresAt <= nowMs) return flawed("expired");
+    const { identity, forResources, claims } = entry;
+    return { active: true, identity, forResources, claims };
   }
 
   return {
     issue,
+    issueForeign,
     verify,
     jtiOf,
     last: (order) => latest.get(ownerOf(order)),
@@ -134,13 +178,14 @@ export function createTokens(keys: SigningKeys): Tokens {
 }
 
 function claimsOf(order: TokenOrder): Record<string, unknown> {
-  const { identity, account, issuer, grantType, clientId, issuedAt, lifetimeS, form } = order;
+  const { identity, account, issuer, grantType, clientId, issuedAt, lifetimeS } = order;
   const iat = Math.floor(issuedAt / 1000);
-  const claims: Record<string, unknown> = {
+  return defined({
     ...identityClaims(identity),
     authn: authnClaim(order.authn ?? identity),
     account: { valid: account.valid, bss: account.id, frozen: true },
-    ...(form === "undated" ? {} : { iat, exp: iat + lifetimeS }),
+    iat,
+    exp: iat + lifetimeS,
     iss: issuer,
     grant_type: grantType,
     scope: "ibm openid",
@@ -148,13 +193,21 @@ function claimsOf(order: TokenOrder): Record<string, unknown> {
     acr: 1,
     amr: ["pwd"],
     ...order.claims,
-  };
+  });
+}
+
+function defined(claims: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(claims).filter(([, value]) => value !== undefined));
 }
 
-async function sign(claims: Record<string, unknown>, keys: SigningKeys): Promise<string> {
-  const { kid, privateKey } = await keys.current();
-  return new SignJWT(claims).setProtectedHeader({ kid, alg: "RS256" }).sign(privateKey);
+async function sign(
+  claims: Record<string, unknown>,
+  keys: SigningKeys,
+  byThumbprint: boolean,
+): Promise<string> {
+  const { kid, thumbprint, privateKey } = await keys.current();
+  const header = { kid: byThumbprint ? thumbprint : kid, alg: "RS256" };
+  return new SignJWT(claims).setProtectedHeader(header).sign(privateKey);
 }
 
 async function signedByUs(value: string, keys: SigningKeys): Promise<boolean> {

@@ -61,6 +61,14 @@ describe("the command", () => {
     await expect(until(/./)).rejects.toThrow("ended");
   });
 
+  test("opens the metadata service when it is asked to", { timeout: 20_000 }, async () => {
+    const { until } = run("--port", "0", "--metadata-port", "0");
+    const url = /http:\S+/.exec(await until(/metadata/))?.[0] ?? "";
+    const headers = { "metadata-flavor": "ibm" };
+    const response = await fetch(`${url}/identity/v1/token?version=2025-08-26`, { method: "PUT", headers });
+    expect(response.status).toBe(200);
+  });
+
   test("refuses to listen beyond this machine, in one line", { timeout: 20_000 }, async () => {
     const { ended, errors } = run("--host", "0.0.0.0");
     expect(await ended).toEqual([1, null]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { askResource, askToken, emulating, jsonOf, post, tokenOf } from "./emulating.ts";
+import { askResource, askToken, basic, emulating, jsonOf, post, tokenOf } from "./emulating.ts";
 
 async function controlled() {
   const emulator = await emulating({ control: true });
@@ -76,6 +76,18 @@ describe("control over HTTP", () => {
       accountValid: false,
     });
     expect((await jsonOf(await askToken(emulator))).expires_in).toBe(5);
+  });
+
+  test("makes passcodes and ends sessions", async () => {
+    const { emulator, command } = await controlled();
+    const bx = basic("bx", "bx");
+    const { passcode } = await jsonOf(await command("passcodes", {}));
+    const fields = { grant_type: "urn:ibm:params:oauth:grant-type:passcode", passcode: String(passcode) };
+    const { refresh_token } = await jsonOf(await post(emulator.url, fields, bx));
+    await command("sessions", {});
+    const refresh = { grant_type: "refresh_token", refresh_token: String(refresh_token) };
+    expect((await jsonOf(await post(emulator.url, refresh, bx))).errorCode).toBe("BXNIM0439E");
+    expect((await command("passcodes", { username: "nobody@example.com" })).status).toBe(400);
   });
 
   test("shows the state without secrets, and forgets it", async () => {

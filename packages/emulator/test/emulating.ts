@@ -1,9 +1,13 @@
+import { generateKeyPair } from "jose";
 import { onTestFinished } from "vitest";
 import { type RunningEmulator, type StartOptions, startEmulator } from "../src/index.ts";
 
+/** One for all emulators of a test file: making a key is the slowest thing that an emulator does. */
+const signingKey = await generateKeyPair("RS256", { extractable: true });
+
 /** Starts an emulator that ends with the test. */
 export async function emulating(options: StartOptions = {}): Promise<RunningEmulator> {
-  const emulator = await startEmulator(options);
+  const emulator = await startEmulator({ signingKey, ...options });
   onTestFinished(() => emulator.close());
   return emulator;
 }

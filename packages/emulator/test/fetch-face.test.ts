@@ -81,7 +81,9 @@ test("nothing that the handler imports is of Node", () => {
   const visit = (file: string) => {
     if (seen.has(file)) return;
     seen.add(file);
-    for (const [, from = ""] of readFileSync(new URL(file, source), "utf8").matchAll(/from "([^"]+)"/g)) {
+    for (const [, from = ""] of readFileSync(new URL(file, source), "utf8").matchAll(
+      /^(?! \*).*from "([^"]+)"/gm,
+    )) {
       if (from.startsWith("./")) visit(from.slice(2));
       else expect([file, from]).toEqual([file, "jose"]);
     }

@@ -85,7 +85,9 @@ describe("the request log", () => {
   test("tells a listener when a request comes and ends, until it is stopped", async () => {
     const emulator = await emulating();
     const events: [string, number | undefined][] = [];
-    const stop = emulator.onRequest(({ type, entry }) => events.push([type, entry.status]));
+    const stop = emulator.onRequest(({ type, entry }) => {
+      if (type !== "changed") events.push([type, entry.status]);
+    });
     await askToken(emulator);
     stop();
     await askToken(emulator);
@@ -128,6 +130,19 @@ describe("the counters", () => {
     await Promise.all(asked);
     await askToken(emulator);
     expect(emulator.counters).toMatchObject({ tokenRequestsInFlight: 0, maxConcurrentTokenRequests: 3 });
+  });
+
+  test("can be waited for while the request goes on", async () => {
+    const emulator = await emulating();
+    emulator.fault({ kind: "hang" });
+    emulator.fault({ kind: "endless-body" });
+    const controller = new AbortController();
+    const asked = [1, 2].map(() =>
+      fetch(`${emulator.url}/identity/token`, { method: "POST", signal: controller.signal }),
+    );
+    await emulator.until((counters) => counters.faults === 2 && counters.refusals === 1);
+    controller.abort();
+    await Promise.allSettled(asked);
   });
 
   test("can be waited for, but not after the signal", async () => {

@@ -1,3 +1,4 @@
+import { generateKeyPair } from "jose";
 import { describe, expect, test } from "vitest";
 import { askResource, askToken, emulating, jsonOf, tokenOf } from "./emulating.ts";
 
@@ -56,9 +57,15 @@ describe("the resource", () => {
   });
 
   test("refuses a token of another emulator, and one that was tampered with", async () => {
-    const [one, other] = [await emulating(), await emulating()];
+    const signingKey = await generateKeyPair("RS256", { extractable: true });
+    const [one, other, twin] = [
+      await emulating(),
+      await emulating({ signingKey }),
+      await emulating({ signingKey }),
+    ];
     const token = await tokenOf(other);
     expect((await askResource(one.url, token)).status).toBe(401);
+    expect((await askResource(twin.url, token)).status).toBe(401);
     const [head, payload = "", signature] = token.split(".");
     const claims = { ...JSON.parse(Buffer.from(payload, "base64url").toString()), iam_id: "IBMid-someone" };
     const forged = [head, Buffer.from(JSON.stringify(claims)).toString("base64url"), signature].join(".");

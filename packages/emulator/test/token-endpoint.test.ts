@@ -124,7 +124,7 @@ describe("a grant", () => {
     expect((await post(url, { apikey: emulator.apiKey })).status).toBe(200);
   });
 
-  test.for(["cloud_iam", "cloud_iam,ims_portal", "cloud_iam delegated_refresh_token", " , "])(
+  test.for(["cloud_iam", "cloud_iam,ims_portal", "ims_portal cloud_iam", " , "])(
     "takes the response_type '%s'",
     async (response_type) => {
       const emulator = await emulating();

@@ -91,19 +91,21 @@ for (const [trick, make] of tricks) {
       await scene.send({ url }).catch(() => {});
       expect(recorder.requests).toEqual([]);
     },
-    ["url text"],
+    ["take URLs as text"],
   );
 }
 
-add(
-  "a URL with credentials of its own is refused",
-  async (scene) => {
-    const url = scene.resource.replace("//", "//name:word@");
-    await scene.failure(scene.send({ url }));
-    expect(scene.counters.resourceRequests).toBe(0);
-  },
-  ["url text"],
-);
+for (const credentials of ["name:word", "name", ":word"]) {
+  add(
+    `a URL with credentials (${credentials}) is refused, also at an allowed origin`,
+    async (scene) => {
+      const url = scene.resource.replace("//", `//${credentials}@`);
+      expectNotAllowed(scene, await scene.failure(scene.send({ url })));
+      expect(scene.counters.requests).toBe(0);
+    },
+    ["take URLs as text"],
+  );
+}
 
 for (const [spelling, change] of [
   ["an upper-case scheme", (url: string) => url.replace("http:", "HTTP:")],
@@ -115,7 +117,7 @@ for (const [spelling, change] of [
     async (scene) => {
       expect((await scene.send({ url: change(scene.resource) })).status).toBe(200);
     },
-    ["url text"],
+    ["take URLs as text"],
   );
 }
 

@@ -1,6 +1,8 @@
 import { expect } from "vitest";
 import { type ContractCase, contractGroup } from "../contract-case.ts";
+import type { Recorder } from "../recorder.ts";
 import { repeat } from "../repeat.ts";
+import type { Scene } from "../scene.ts";
 
 const { add, cases } = contractGroup("redirects");
 
@@ -63,15 +65,30 @@ add("a token that is refused after a redirect within the origin is replaced", as
 });
 
 add("a redirect by way of another origin brings the token nowhere", async (scene) => {
+  const { recorder, url } = await wayByAnother(scene);
+  await scene.send({ url });
+  expect(recorder.requests).toMatchObject([{ authorization: [] }]);
+  const back = scene.resourceLog().filter(({ path }) => path === "/resource/back");
+  expect(back).toMatchObject([{ authorization: undefined }]);
+});
+
+add(
+  "the 401 to a request without its token, by way of another origin, replaces nothing",
+  async (scene) => {
+    const { url } = await wayByAnother(scene);
+    expect((await scene.send({ url })).status).toBe(401);
+    expect(scene.counters).toMatchObject({ tokenRequests: 1, resourceRequests: 2 });
+  },
+  ["judge redirects"],
+);
+
+/** A path that leads to another origin, which leads back. */
+async function wayByAnother(scene: Scene): Promise<{ recorder: Recorder; url: string }> {
   const recorder = await scene.recorder();
   recorder.redirect("/by-way", 307, `${scene.resource}/back`);
   scene.resourceFault("/resource/from", { kind: "redirect", location: `${recorder.origin}/by-way` });
-  const answer = await scene.send({ url: `${scene.emulator.url}/resource/from` });
-  expect(answer.status).toBe(401);
-  expect(recorder.requests).toMatchObject([{ authorization: [] }]);
-  expect(scene.resourceLog().at(-1)).toMatchObject({ path: "/resource/back", authorization: undefined });
-  expect(scene.counters.tokenRequests).toBe(1);
-});
+  return { recorder, url: `${scene.emulator.url}/resource/from` };
+}
 
 add("a request that began at another origin gets no token by a redirect", async (scene) => {
   const recorder = await scene.recorder();
@@ -92,7 +109,7 @@ add(
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.text)).toMatchObject({ path: "/resource/to" });
   },
-  ["token on redirect to a listed origin"],
+  ["judge redirects"],
 );
 
 add("a redirect that leads in a circle ends", async (scene) => {

@@ -55,8 +55,8 @@ add("a body of URLSearchParams is replayed as it was", async (scene) => {
 });
 
 const kinds: readonly (readonly [string, () => AdapterBody, Capability, RegExp])[] = [
-  ["FormData", form, "forms", /^multipart\/form-data; *boundary=/],
-  ["a Blob", () => new Blob([text], { type: "text/x-poem" }), "blobs", /^text\/x-poem/],
+  ["FormData", form, "send forms", /^multipart\/form-data; *boundary=/],
+  ["a Blob", () => new Blob([text], { type: "text/x-poem" }), "send blobs", /^text\/x-poem/],
 ];
 for (const [kind, make, capability, contentType] of kinds) {
   add(
@@ -98,7 +98,7 @@ add(
     const answer = await scene.send({ method: "POST", body: stream(["one ", "two"]) });
     expect(JSON.parse(answer.text)).toMatchObject({ ok: true, body: "one two" });
   },
-  ["streams"],
+  ["send streams"],
 );
 
 add(
@@ -115,7 +115,7 @@ add(
     expect(sentBodies(scene)).toEqual([7, 5]);
     expect(scene.counters.tokenRequests).toBe(2);
   },
-  ["streams"],
+  ["send streams"],
 );
 
 add("a request is replayed once, and the 401 to the replay is the answer", async (scene) => {

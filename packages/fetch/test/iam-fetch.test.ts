@@ -1,0 +1,378 @@
+import { apiKeyGrant, createTokenManager, isIamError, type TokenManager } from "@iam/core";
+import { type RunningEmulator, startEmulator } from "@iam/emulator";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { type IamFetchOptions, iamFetch } from "../src/index.ts";
+
+interface Stage {
+  readonly emulator: RunningEmulator;
+  readonly manager: TokenManager;
+  readonly resource: string;
+  make(options?: Partial<IamFetchOptions>): typeof fetch;
+}
+
+async function stage(): Promise<Stage> {
+  const emulator = await startEmulator();
+  const grant = apiKeyGrant(emulator.apiKey);
+  const manager = createTokenManager({ grant, tokenEndpoint: emulator.url });
+  onTestFinished(async () => {
+    await manager[Symbol.asyncDispose]();
+    await emulator.close();
+  });
+  return {
+    emulator,
+    manager,
+    resource: `${emulator.url}/resource`,
+    make: (options) => iamFetch({ manager, origins: [emulator.url], ...options }),
+  };
+}
+
+type Call = Parameters<typeof fetch>;
+
+/** A fetch that notes what it is called with, and then does it. */
+function spyFetch(calls: Call[]): typeof fetch {
+  return (...call) => {
+    calls.push(call);
+    return fetch(...call);
+  };
+}
+
+interface Echo {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+  readonly content_type: string | null;
+}
+
+async function echo(response: Response): Promise<Echo> {
+  expect(response.status).toBe(200);
+  return (await response.json()) as Echo;
+}
+
+describe("what is asked for", () => {
+  test("a string, a URL and a Request are all taken", async () => {
+    const { make, resource } = await stage();
+    const fetch = make();
+    for (const input of [resource, new URL(resource), new Request(resource)]) {
+      expect((await fetch(input)).status).toBe(200);
+    }
+  });
+
+  test("an init wins over the Request beside it, member by member", async () => {
+    const { make, resource } = await stage();
+    const request = new Request(resource, {
+      method: "POST",
+      body: "of the request",
+      headers: { "content-type": "text/x-one" },
+    });
+    const answer = await echo(
+      await make()(request, { method: "PUT", headers: { "content-type": "text/x-two" } }),
+    );
+    expect(answer).toMatchObject({ method: "PUT", body: "of the request", content_type: "text/x-two" });
+  });
+
+  test("a body in the init replaces that of the Request, and can be replayed", async () => {
+    const { emulator, make, resource } = await stage();
+    const fetch = make();
+    await fetch(resource);
+    emulator.revokeAll();
+    const answer = await echo(
+      await fetch(new Request(resource, { method: "POST", body: "one" }), { body: "two" }),
+    );
+    expect(answer).toMatchObject({ method: "POST", body: "two" });
+    expect(emulator.counters.resourceRequestsByStatus).toEqual({ 200: 2, 401: 1 });
+  });
+
+  test("a Request given as the init is read as the platform reads it", async () => {
+    const { make, resource } = await stage();
+    const headers = { "content-type": "text/x-poem" };
+    const init = new Request("http://127.0.0.1:9/elsewhere", { method: "POST", body: "text", headers });
+    const answer = await echo(await make()(`${resource}/a`, init));
+    expect(answer).toMatchObject({
+      method: "POST",
+      path: "/resource/a",
+      body: "text",
+      content_type: "text/x-poem",
+    });
+  });
+
+  test("a caller's Authorization on a Request is left alone", async () => {
+    const { emulator, make, resource } = await stage();
+    const request = new Request(resource, { headers: { authorization: "Bearer of-the-caller" } });
+    expect((await make()(request)).status).toBe(401);
+    expect(emulator.counters).toMatchObject({ tokenRequests: 0, resourceRequests: 1 });
+  });
+
+  test("the caller's Request and init are not edited", async () => {
+    const { make, resource } = await stage();
+    const request = new Request(resource, { headers: { "x-colour": "blue" } });
+    const init = Object.freeze({ headers: Object.freeze({ "x-shape": "round" }) });
+    await make()(request, init);
+    await make()(request);
+    expect([...request.headers]).toEqual([["x-colour", "blue"]]);
+    expect(init).toEqual({ headers: { "x-shape": "round" } });
+  });
+
+  test("a relative or broken URL gets the platform's own error", async () => {
+    const { emulator, make } = await stage();
+    for (const input of ["/resource", "http://", "not a url"]) {
+      const [ours, theirs] = await Promise.all(
+        [make(), fetch].map((each) =>
+          each(input).then(String, (error: Error) => `${error.name}: ${error.message}`),
+        ),
+      );
+      expect(ours).toMatch(/^TypeError/);
+      expect(ours).toBe(theirs);
+    }
+    expect(emulator.counters.requests).toBe(0);
+  });
+
+  test("a scheme that is not http is refused as an origin", async () => {
+    const { make } = await stage();
+    const error: unknown = await make()("data:text/plain,hello").catch((thrown: unknown) => thrown);
+    expect(isIamError(error)).toBe(true);
+  });
+});
+
+describe("the fetch below", () => {
+  test("gets every member of the init, also those that nobody knows", async () => {
+    const { make, resource } = await stage();
+    const calls: Call[] = [];
+    const { signal } = new AbortController();
+    const init = {
+      signal,
+      cache: "no-store",
+      keepalive: true,
+      cf: { cacheTtl: 5 },
+      dispatcher: undefined,
+    } as const;
+    await make({ fetch: spyFetch(calls) })(resource, init);
+    expect(calls).toHaveLength(1);
+    expect(calls[0]?.[1]).toMatchObject({ signal, cache: "no-store", keepalive: true, cf: { cacheTtl: 5 } });
+  });
+
+  test("gets the body and duplex of a streaming upload as they are", async () => {
+    const { make, resource } = await stage();
+    const calls: Call[] = [];
+    const body = new Blob(["one ", "two"]).stream();
+    const init = { method: "POST", body, duplex: "half" as const };
+    expect(await echo(await make({ fetch: spyFetch(calls) })(resource, init))).toMatchObject({
+      body: "one two",
+    });
+    expect(calls[0]?.[1]).toMatchObject({ duplex: "half" });
+    expect(calls[0]?.[1]?.body).toBe(body);
+  });
+
+  test("is globalThis.fetch of the moment, so that patches apply", async () => {
+    const { make, resource } = await stage();
+    const wrapped = make();
+    const calls: Call[] = [];
+    const original = globalThis.fetch;
+    vi.stubGlobal("fetch", (...call: Call) => {
+      calls.push(call);
+      return original(...call);
+    });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    await wrapped(resource);
+    expect(calls.some(([input]) => String(input) === resource)).toBe(true);
+  });
+
+  test("is wrapped once, also when it is wrapped twice", async () => {
+    const { emulator, make, resource, manager } = await stage();
+    const calls: Call[] = [];
+    const once = make({ fetch: spyFetch(calls) });
+    const twice = iamFetch({ manager, origins: [emulator.url], fetch: once });
+    expect(twice).toBe(once);
+    await twice(resource);
+    emulator.revokeAll();
+    expect((await twice(resource)).status).toBe(200);
+    expect(calls).toHaveLength(3);
+  });
+
+  test("that is no function is refused", async () => {
+    const { make } = await stage();
+    const wrong = { fetch: "fetch" } as unknown as IamFetchOptions;
+    expect(() => make(wrong)).toThrow(expect.objectContaining({ code: "ERR_IAM_CONFIG" }));
+  });
+});
+
+describe("redirects", () => {
+  async function redirecting(status: 301 | 302 | 303 | 307 | 308) {
+    const scene = await stage();
+    const from = `${scene.emulator.url}/resource/from`;
+    const fault = { kind: "redirect", status, location: "/resource/to#there" } as const;
+    scene.emulator.fault(fault, { target: "resource", path: "/resource/from" });
+    return { ...scene, from };
+  }
+
+  test('redirect "manual" gives the redirect itself', async () => {
+    const { make, from } = await redirecting(302);
+    const response = await make()(from, { redirect: "manual" });
+    expect(response.status).toBe(302);
+    expect(response.headers.get("location")).toBe("/resource/to#there");
+  });
+
+  test('redirect "error" is an error of the platform', async () => {
+    const { make, from, emulator } = await redirecting(302);
+    await expect(make()(from, { redirect: "error" })).rejects.toThrow(TypeError);
+    emulator.fault({ kind: "redirect", location: "/resource/to" }, { target: "resource" });
+    await expect(make()(new Request(from, { redirect: "error" }))).rejects.toThrow(TypeError);
+    expect(emulator.counters.resourceRequests).toBe(2);
+  });
+
+  test("a response that was come to by a redirect says so, and where it came from", async () => {
+    const { make, from, resource } = await redirecting(307);
+    const response = await make()(from);
+    expect(response.redirected).toBe(true);
+    expect(response.url).toBe(`${resource}/to`);
+    expect((await make()(resource)).redirected).toBe(false);
+  });
+
+  test.each([
+    [301, "POST", "GET"],
+    [302, "POST", "GET"],
+    [303, "POST", "GET"],
+    [303, "PUT", "GET"],
+    [302, "PUT", "PUT"],
+    [307, "POST", "POST"],
+    [308, "PUT", "PUT"],
+  ] as const)(
+    "a %i makes of a %s a %s, with its body or without, as the platform does",
+    async (status, method, then) => {
+      const { emulator, make, from } = await redirecting(status);
+      const init = {
+        method,
+        body: "some text",
+        headers: { "content-type": "text/x-poem", "x-colour": "blue" },
+      };
+      const answer = await echo(await make()(from, init));
+      const kept = then !== "GET";
+      expect(answer).toMatchObject({
+        method: then,
+        path: "/resource/to",
+        body: kept ? "some text" : "",
+        content_type: kept ? "text/x-poem" : null,
+      });
+      expect(emulator.counters.tokenRequests).toBe(1);
+    },
+  );
+
+  test("the same holds for a Request", async () => {
+    const { make, from } = await redirecting(303);
+    const request = new Request(from, { method: "POST", body: "text", headers: { "content-length": "4" } });
+    expect(await echo(await make()(request))).toMatchObject({ method: "GET", body: "", content_type: null });
+  });
+
+  test("a stream cannot follow a redirect that wants its body", async () => {
+    const { emulator, make, from } = await redirecting(307);
+    const init = { method: "POST", body: new Blob(["text"]).stream(), duplex: "half" as const };
+    await expect(make()(from, init)).rejects.toThrow(/^Redirect \(307\) .* cannot be sent again/);
+    expect(emulator.counters.resourceRequests).toBe(1);
+  });
+
+  test("a stream follows a redirect that does not want it", async () => {
+    const { make, from } = await redirecting(303);
+    const init = { method: "POST", body: new Blob(["text"]).stream(), duplex: "half" as const };
+    expect(await echo(await make()(from, init))).toMatchObject({ method: "GET", body: "" });
+  });
+
+  test("credentials that the caller set for one origin do not go to another", async () => {
+    const { emulator, make } = await stage();
+    const other = await emulator.listen();
+    const location = `${other.url}/resource/to`;
+    emulator.fault({ kind: "redirect", location }, { target: "resource", path: "/resource/from" });
+    const calls: Call[] = [];
+    const headers = { cookie: "a=b", "proxy-authorization": "Basic eDp5", "x-colour": "blue" };
+    const fetch = make({ fetch: spyFetch(calls) });
+    expect((await fetch(`${emulator.url}/resource/from`, { headers })).status).toBe(401);
+    const last = new Headers(calls.at(-1)?.[1]?.headers);
+    expect([...last.keys()]).toEqual(["x-colour"]);
+  });
+
+  test("a redirect to credentials, to another scheme or to nonsense is an error, and carries no token", async () => {
+    const { emulator, make } = await stage();
+    for (const location of ["ftp://127.0.0.1/a", "http://", "data:text/plain,hello"]) {
+      emulator.fault({ kind: "redirect", location }, { target: "resource" });
+      await expect(make()(`${emulator.url}/resource`)).rejects.toThrow(TypeError);
+    }
+  });
+});
+
+describe("a Request with a body that was refused", () => {
+  test("is replayed when its length is told", async () => {
+    const { emulator, make, resource } = await stage();
+    await make()(resource);
+    emulator.revokeAll();
+    const request = new Request(resource, {
+      method: "POST",
+      body: "text",
+      headers: { "content-length": "4" },
+    });
+    expect(await echo(await make()(request))).toMatchObject({ method: "POST", body: "text" });
+  });
+
+  test("is not when it is not: then the 401 is the answer", async () => {
+    const { emulator, make, resource } = await stage();
+    await make()(resource);
+    emulator.revokeAll();
+    const response = await make()(new Request(resource, { method: "POST", body: "text" }));
+    expect(response.status).toBe(401);
+    await emulator.until(({ grants }) => grants === 2);
+    const bodies = emulator.log.flatMap(({ method, bodyBytes, target }) =>
+      target === "resource" && method === "POST" ? [bodyBytes] : [],
+    );
+    expect(bodies).toEqual([4]);
+  });
+});
+
+test("a 401 whose body never ends is given up for the replay", async () => {
+  const { emulator, make, resource } = await stage();
+  const fetch = make();
+  await fetch(resource);
+  emulator.revokeAll();
+  emulator.fault({ kind: "endless-body" }, { target: "resource" });
+  expect((await fetch(resource)).status).toBe(200);
+  await emulator.until(() => emulator.log.some(({ outcome }) => outcome === "abandoned"));
+});
+
+test("waitUntil is given what replaces the token of a stream that was refused", async () => {
+  const { emulator, make, resource } = await stage();
+  const late: Promise<unknown>[] = [];
+  const fetch = make({ waitUntil: (promise) => void late.push(promise) });
+  await fetch(resource);
+  emulator.revokeAll();
+  const init = { method: "POST", body: new Blob(["text"]).stream(), duplex: "half" as const };
+  await fetch(resource, init);
+  expect(late).toHaveLength(1);
+  await Promise.all(late);
+  expect(emulator.counters.grants).toBe(2);
+});
+
+test("waitUntil is given the refresh of an expiring token", async () => {
+  const { emulator } = await stage();
+  let passedMs = 0;
+  const clock = {
+    wallNow: () => 1_800_000_000_000 + passedMs,
+    monotonicNow: () => passedMs,
+    setTimer(run: () => void, delayMs: number) {
+      const timer = setTimeout(run, delayMs);
+      return () => clearTimeout(timer);
+    },
+  };
+  const grant = apiKeyGrant(emulator.apiKey);
+  await using manager = createTokenManager({ grant, tokenEndpoint: emulator.url, clock });
+  const late: Promise<unknown>[] = [];
+  const waitUntil = (promise: Promise<unknown>) => void late.push(promise);
+  const fetch = iamFetch({ manager, origins: [emulator.url], waitUntil });
+  await fetch(`${emulator.url}/resource`);
+  expect(late).toHaveLength(0);
+  passedMs = 3_500_000;
+  await fetch(`${emulator.url}/resource`);
+  expect(late).toHaveLength(1);
+  await Promise.all(late);
+  expect(emulator.counters.grants).toBe(2);
+});
+
+test("what is not a token manager is refused with the name of the function", () => {
+  const wrong = { manager: {} } as unknown as IamFetchOptions;
+  expect(() => iamFetch(wrong)).toThrow(/^iamFetch/);
+});

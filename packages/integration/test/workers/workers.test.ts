@@ -1,0 +1,164 @@
+import { join } from "node:path";
+import { startEmulator } from "@iam/emulator";
+import { build } from "esbuild";
+import { Miniflare } from "miniflare";
+import { beforeAll, describe, expect, test } from "vitest";
+
+let script = "";
+beforeAll(async () => {
+  const bundled = await build({
+    entryPoints: [join(import.meta.dirname, "worker.ts")],
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    conditions: ["workerd", "worker", "browser"],
+    write: false,
+  });
+  script = bundled.outputFiles[0]?.text ?? "";
+});
+
+/** A fresh isolate of the real workerd, and an IAM for it. */
+async function isolate(compatibilityDate: string) {
+  const emulator = await startEmulator();
+  const worker = new Miniflare({
+    modules: true,
+    script,
+    compatibilityDate,
+    bindings: { IAM: emulator.url, API_KEY: emulator.apiKey },
+    cf: false,
+  });
+  const ask = async (path: string) => {
+    const response = await worker.dispatchFetch(`http://worker.test${path}`);
+    const text = await response.text();
+    return {
+      status: response.status,
+      value: text.startsWith("Error") || text.startsWith("<") ? text : (JSON.parse(text) as unknown),
+    };
+  };
+  return {
+    emulator,
+    ask,
+    [Symbol.asyncDispose]: async () => {
+      await worker.dispose();
+      await emulator[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What holds an answer back until it is opened. */
+function gateway() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+// Before and after the runtime learnt to resolve a promise in the request that waits for it.
+describe.for(["2024-01-01", "2026-07-01"])("workerd with compatibility date %s", (date) => {
+  test("an exchange that dies with its request never poisons the isolate: callers recover with one more grant", {
+    timeout: 30_000,
+  }, async () => {
+    await using it = await isolate(date);
+    const gate = gateway();
+    it.emulator.fault({ kind: "hold", until: gate.opened });
+    expect(await it.ask("/leave")).toEqual({ status: 200, value: "left" });
+    await it.emulator.until(({ tokenRequests }) => tokenRequests === 1);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => it.ask("/get")));
+    expect(answers).toEqual(Array.from({ length: 20 }, () => ({ status: 200, value: "Bearer" })));
+    expect(it.emulator.counters.tokenRequests).toBeLessThanOrEqual(3);
+    gate.open();
+    expect(await it.ask("/get")).toEqual({ status: 200, value: "Bearer" });
+    expect(it.emulator.counters.tokenRequests).toBeLessThanOrEqual(3);
+  });
+
+  test("50 concurrent requests to a cold isolate share one grant, and reach the resource", {
+    timeout: 30_000,
+  }, async () => {
+    await using it = await isolate(date);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => it.ask("/resource")));
+    expect(answers.every(({ value }) => value === 200)).toBe(true);
+    expect(it.emulator.counters.grants).toBe(1);
+  });
+
+  test("a refresh in the background completes when it is given the request's waitUntil", {
+    timeout: 30_000,
+  }, async () => {
+    await using it = await isolate(date);
+    await it.ask("/get");
+    await it.ask("/ahead?ms=3200000");
+    expect(await it.ask("/fresh")).toEqual({ status: 200, value: false });
+    it.emulator.fault({ kind: "delay", ms: 200 });
+    expect(await it.ask("/refresh")).toEqual({ status: 200, value: "Bearer" });
+    await it.emulator.until(({ grants }) => grants === 2);
+    await expect.poll(async () => (await it.ask("/fresh")).value).toBe(true);
+    expect(it.emulator.counters.grants).toBe(2);
+  });
+
+  test("a refresh in the background that dies with its request costs nobody anything, and is begun again", {
+    timeout: 40_000,
+  }, async () => {
+    await using it = await isolate(date);
+    await it.ask("/get");
+    await it.ask("/ahead?ms=3200000");
+    const gate = gateway();
+    it.emulator.fault({ kind: "hold", until: gate.opened });
+    expect(await it.ask("/leave")).toEqual({ status: 200, value: "left" });
+    await it.emulator.until(({ tokenRequests }) => tokenRequests === 2);
+    gate.open();
+    // The held token is served all the while; past the deadline of the dead exchange another is begun.
+    const served = async () => (await it.ask("/refresh")).value;
+    await expect
+      .poll(
+        async () => [await served(), it.emulator.counters.grants >= 2 && (await it.ask("/fresh")).value],
+        { timeout: 20_000, interval: 250 },
+      )
+      .toEqual(["Bearer", true]);
+    expect(it.emulator.counters.tokenRequests).toBeLessThanOrEqual(3);
+  });
+
+  test("a redirect to another origin carries no token", { timeout: 30_000 }, async () => {
+    await using it = await isolate(date);
+    const other = await it.emulator.listen();
+    it.emulator.fault(
+      { kind: "redirect", location: `${other.url}/resource/elsewhere`, status: 307 },
+      { target: "resource" },
+    );
+    expect(await it.ask("/resource")).toEqual({ status: 200, value: 401 });
+    const elsewhere = it.emulator.log.filter(({ path }) => path === "/resource/elsewhere");
+    expect(elsewhere).toMatchObject([{ authorization: undefined }]);
+  });
+});
+
+test("with an old compatibility date the platform's own redirects do carry the token to another origin", {
+  timeout: 30_000,
+}, async () => {
+  await using it = await isolate("2024-01-01");
+  const other = await it.emulator.listen();
+  it.emulator.fault(
+    { kind: "redirect", location: `${other.url}/resource/elsewhere`, status: 307 },
+    { target: "resource" },
+  );
+  expect(await it.ask("/platform")).toEqual({ status: 200, value: 200 });
+  expect(it.emulator.log.at(-1)).toMatchObject({
+    path: "/resource/elsewhere",
+    authorization: { scheme: "Bearer" },
+  });
+});
+
+test("a plain promise kept in the module does fail there: this is what the rest of this file is about", {
+  timeout: 60_000,
+}, async () => {
+  await using it = await isolate("2026-07-01");
+  const gate = gateway();
+  it.emulator.fault({ kind: "hold", until: gate.opened });
+  await it.ask("/by-hand/leave");
+  await it.emulator.until(({ tokenRequests }) => tokenRequests === 1);
+  gate.open();
+  const later = it.ask("/by-hand/get").catch((error: unknown) => ({ status: 500, value: String(error) }));
+  const outcome = await Promise.race([
+    later,
+    new Promise((resolve) => setTimeout(resolve, 5_000, { status: "hung" })),
+  ]);
+  expect(outcome).not.toMatchObject({ status: 200 });
+});
