@@ -1,12 +1,13 @@
-import { isReplayableBody, isReplayableRequest } from "./body.ts";
+import { discard, isReplayableBody, isReplayableRequest } from "./body.ts";
 import { configError } from "./errors.ts";
-import { type OriginOptions, type OriginRules, originRules } from "./origins.ts";
+import { type OriginOptions, originRules } from "./origins.ts";
 import { maxRedirects, type RedirectTarget, redirectHeaders, redirectTarget } from "./redirect.ts";
 import { isBrowser } from "./runtime.ts";
 import { sendAuthorized } from "./send-authorized.ts";
 import { requireTokenManager, type TokenManager } from "./token-manager.ts";
 import type { WaitUntil } from "./token-manager-options.ts";
 import { parseUrl } from "./token-request.ts";
+import { platformFetch } from "./transport.ts";
 
 type Fetch = typeof globalThis.fetch;
 
@@ -27,34 +28,6 @@ export interface AuthorizedFetchOptions extends OriginOptions {
    * when its length is told and at most 1 MiB.
    */
   isReplayable?: ((request: Request) => boolean) | undefined;
-}
-
-/** What stays the same for all requests of one wrapper. */
-interface Wrapper {
-  readonly manager: TokenManager;
-  readonly origins: OriginRules;
-  readonly replay: boolean;
-  readonly waitUntil: WaitUntil | undefined;
-}
-
-/** One request on its way: what the caller gave, or what a redirect made of it. */
-interface Hop {
-  readonly url: URL;
-  readonly method: string;
-  /** Our own copy: nobody else sees it but the fetch that is sent with. */
-  readonly headers: Headers;
-  /** The caller's Request, when it gave one: the body is taken from there. */
-  readonly request: Request | undefined;
-  readonly init: RequestInit | undefined;
-  readonly hasBody: boolean;
-  /** Whether the body can be sent again: for a replay, or to where a redirect leads. */
-  readonly resendable: boolean;
-  /** The caller set an Authorization of its own. */
-  readonly hasAuthorization: boolean;
-  /** How many redirects led here. */
-  readonly redirects: number;
-  /** A redirect came from an origin that may not have the token: it must not choose what is sent with one. */
-  readonly strayed: boolean;
 }
 
 const wrappers = new WeakMap<Fetch, TokenManager>();
@@ -78,155 +51,101 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
 export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalThis.fetch {
   const {
     name = "authorizedFetch",
-    fetch: given,
+    fetch = platformFetch,
     replay = true,
     waitUntil,
     isReplayable = isReplayableRequest,
   } = options ?? {};
   const manager = requireTokenManager(options?.manager, name);
-  if (given !== undefined && typeof given !== "function")
-    throw configError(`${name}: fetch must be a function.`);
+  if (typeof fetch !== "function") throw configError(`${name}: fetch must be a function.`);
   // Twice around the same fetch is once.
-  if (given !== undefined && wrappers.get(given) === manager) return given;
-  const wrapper: Wrapper = { manager, origins: originRules(options), replay, waitUntil };
+  if (wrappers.get(fetch) === manager) return fetch;
+  const origins = originRules(options);
 
   const wrapped: Fetch = async (input, init) => {
-    const fetch = given ?? globalThis.fetch;
-    const hop = firstHop(input, init, isReplayable);
-    // Not a URL: the platform has its own words for that.
-    if (hop === undefined) return fetch(input, init);
-    const mode = init?.redirect ?? hop.request?.redirect ?? "follow";
-    // Without a token of ours the request is sent as the caller made it, and redirects are the platform's business.
-    const authorized = !hop.hasAuthorization && wrapper.origins.judge(hop.url).allowed;
-    if (!authorized) return fetch(input, init);
-    if (mode === "follow" && !isBrowser()) return follow(wrapper, hop, fetch);
-    return (await sendHop(wrapper, hop, { fetch, mode, replay })).response;
+    // A Request as the second argument is read like an init by the platform; here it becomes the first.
+    let request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
+    let own: RequestInit = isRequest(init) ? {} : { ...init };
+    let url = parseUrl(request?.url ?? input, globalThis.location?.href);
+    // Our own copy: nobody else sees it but the fetch that is sent with.
+    let headers = new Headers(own.headers ?? request?.headers);
+    // Not a URL: the platform has its own words for that. And without a token of ours the request is sent as the caller
+    // made it, and redirects are the platform's business.
+    if (url === undefined || headers.has("authorization") || !origins.judge(url).allowed)
+      return fetch(input, init);
+
+    const mode = own.redirect ?? request?.redirect ?? "follow";
+    const follows = mode === "follow" && !isBrowser();
+    let method = (own.method ?? request?.method ?? "GET").toUpperCase();
+    // For a replay, or to where a redirect leads.
+    let resendable =
+      (own.body ?? undefined) !== undefined || request === undefined
+        ? isReplayableBody(own.body)
+        : request.body === null || isReplayable(request);
+    // A redirect came from an origin that may not have the token: it must not choose what is sent with one.
+    let strayed = false;
+    let sends = 0;
+    for (let redirects = 0; ; redirects++) {
+      const { origin } = url;
+      const response: Response = await sendAuthorized({
+        manager,
+        origins,
+        url,
+        hasAuthorization: strayed,
+        // One replay for one request of the caller, however many hops it has.
+        replayable: replay && resendable && sends === redirects,
+        signal: own.signal ?? request?.signal,
+        waitUntil,
+        mayPass: redirects > 0,
+        send(token, to) {
+          sends++;
+          if (token !== undefined) headers.set("authorization", `Bearer ${token.accessToken}`);
+          return fetch((resendable ? request?.clone() : request) ?? to.href, {
+            ...own,
+            headers,
+            redirect: follows ? "manual" : mode,
+          });
+        },
+        // A platform that followed redirects may have dropped the token on the way.
+        isUnauthorized: ({ status, redirected, url }) =>
+          status === 401 && (!redirected || parseUrl(url)?.origin === origin),
+        discard: ({ body }) => discard(body),
+      });
+      const target: RedirectTarget | undefined = follows ? redirectTarget(response, url, method) : undefined;
+      if (target === undefined) return redirects > 0 ? markRedirected(response) : response;
+      await discard(response.body);
+      if (redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
+      if (target.keepsBody && !resendable)
+        throw new TypeError(`Redirect (${response.status}) of a request whose body cannot be sent again`);
+      strayed ||= !origins.judge(url, { mayPass: true }).allowed;
+      headers = redirectHeaders(headers, target);
+      ({ url, method } = target);
+      if (target.keepsBody) request &&= new Request(url, request);
+      else {
+        own = { ...settingsOf(request), ...own, body: null };
+        request = undefined;
+        resendable = true;
+      }
+      own.method = method;
+    }
   };
   wrappers.set(wrapped, manager);
   return wrapped;
 }
 
-async function follow(wrapper: Wrapper, first: Hop, fetch: Fetch): Promise<Response> {
-  let hop = first;
-  let { replay } = wrapper;
-  for (;;) {
-    const { response, replayed } = await sendHop(wrapper, hop, { fetch, mode: "manual", replay });
-    // One replay for one request of the caller, however many hops it has.
-    if (replayed) replay = false;
-    const target = redirectTarget(response, hop);
-    if (target === undefined) return hop.redirects === 0 ? response : markRedirected(response);
-    await discard(response);
-    if (hop.redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
-    if (target.keepsBody && hop.hasBody && !hop.resendable) {
-      throw new TypeError(`Redirect (${response.status}) of a request whose body cannot be sent again`);
-    }
-    const strayed = hop.strayed || !wrapper.origins.judge(hop.url, { mayPass: true }).allowed;
-    hop = nextHop(hop, target, strayed);
-  }
-}
-
-async function sendHop(
-  { manager, origins, waitUntil }: Wrapper,
-  hop: Hop,
-  { fetch, mode, replay }: { fetch: Fetch; mode: RequestRedirect; replay: boolean },
-): Promise<{ response: Response; replayed: boolean }> {
-  let sends = 0;
-  const response = await sendAuthorized<Response>({
-    manager,
-    origins,
-    url: hop.url,
-    hasAuthorization: hop.strayed,
-    replayable: replay && hop.resendable,
-    signal: hop.init?.signal ?? hop.request?.signal,
-    waitUntil,
-    mayPass: hop.redirects > 0,
-    send: (token, url) => {
-      sends++;
-      if (token !== undefined) hop.headers.set("authorization", `Bearer ${token.accessToken}`);
-      return sendOnce(fetch, hop, url, mode);
-    },
-    // A platform that followed redirects may have dropped the token on the way.
-    isUnauthorized: ({ status, redirected, url }) =>
-      status === 401 && (!redirected || parseUrl(url)?.origin === hop.url.origin),
-    discard,
-  });
-  return { response, replayed: sends > 1 };
-}
-
-/** One send to the wire. A Request is cloned as long as its body may be wanted again. */
-function sendOnce(fetch: Fetch, hop: Hop, url: URL, redirect: RequestRedirect): Promise<Response> {
-  const { init, request, headers, hasBody, resendable, redirects, method } = hop;
-  const own = { ...init, headers, redirect };
-  if (request === undefined) return fetch(url.href, redirects === 0 ? own : { ...own, method });
-  const sent = hasBody && resendable ? request.clone() : request;
-  return fetch(redirects === 0 ? sent : new Request(url.href, sent), own);
-}
-
-function firstHop(
-  input: RequestInfo | URL,
-  init: RequestInit | undefined,
-  isReplayable: (request: Request) => boolean,
-): Hop | undefined {
-  // A Request as the second argument is read like an init by the platform; here it becomes the first.
-  const request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
-  const own = isRequest(init) ? undefined : init;
-  const text = request?.url ?? (typeof input === "string" ? input : (input as URL).href);
-  const url = parseUrl(text, globalThis.location?.href);
-  if (url === undefined) return undefined;
-  const headers = new Headers(own?.headers ?? request?.headers);
-  const ownBody = own?.body ?? undefined;
-  return {
-    url,
-    method: (own?.method ?? request?.method ?? "GET").toUpperCase(),
-    headers,
-    request,
-    init: own,
-    // Some browsers do not have `body` on a Request: then there may be one.
-    hasBody: ownBody !== undefined || (request !== undefined && request.body !== null),
-    resendable:
-      ownBody !== undefined || request === undefined ? isReplayableBody(ownBody) : isReplayable(request),
-    hasAuthorization: headers.has("authorization"),
-    redirects: 0,
-    strayed: false,
-  };
-}
-
-function nextHop(hop: Hop, target: RedirectTarget, strayed: boolean): Hop {
-  const headers = redirectHeaders(hop.headers, target);
-  // Ours; the next hop gets its own, if any.
-  headers.delete("authorization");
-  const next = {
-    ...hop,
-    url: target.url,
-    method: target.method,
-    headers,
-    strayed,
-    redirects: hop.redirects + 1,
-  };
-  if (target.keepsBody) return next;
-  const { body: _, ...init } = hop.init ?? {};
-  const request = hop.request && withoutBody(hop.request, target.method);
-  return { ...next, init, request, hasBody: false, resendable: true };
-}
-
-function withoutBody(request: Request, method: string): Request {
-  const init: Record<string, unknown> = { method };
+/** What a Request says besides URL, method, headers and body. */
+function settingsOf(request: Request | undefined): RequestInit {
+  const settings: Record<string, unknown> = {};
   for (const key of ["cache", "credentials", "integrity", "keepalive", "referrerPolicy", "signal"] as const) {
     // Not every runtime has them all, and some throw on what they do not have.
-    if (request[key] !== undefined) init[key] = request[key];
+    if (request?.[key] !== undefined) settings[key] = request[key];
   }
-  return new Request(request.url, init);
+  return settings;
 }
 
 /** By its shape: several runtimes have more than one Request class. */
 function isRequest(value: unknown): value is Request {
-  return (
-    typeof value === "object" && value !== null && "url" in value && "headers" in value && "clone" in value
-  );
-}
-
-function discard(response: Response): Promise<void> | undefined {
-  return response.body?.cancel().catch(() => {});
+  return typeof (value as Request | undefined)?.clone === "function";
 }
 
 /** A response that was come to by redirects says so, as one of the platform does. */

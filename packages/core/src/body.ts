@@ -32,3 +32,12 @@ export function isReplayableRequest(request: Request): boolean {
   const length = request.headers.get("content-length") ?? "";
   return /^\d{1,9}$/.test(length) && Number(length) <= maxKeptBytes;
 }
+
+/** Frees what a body holds that nobody will read to its end. */
+export async function discard(body: { cancel(): Promise<void> } | null): Promise<void> {
+  try {
+    await body?.cancel();
+  } catch {
+    // It is gone already.
+  }
+}

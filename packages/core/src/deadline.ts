@@ -1,15 +1,41 @@
 import type { Clock } from "./clock.ts";
 
 /**
- * What one exchange runs in. Its controllers and timers are its own: on Workers those of one request may not be touched
- * from another.
+ * What waits run in. Those of one exchange have one of their own: on Workers the controllers and timers of one request
+ * may not be touched from another.
  */
 export interface Scope {
   readonly clock: Clock;
   /** Whether nobody waits: its timers let the process end. */
   readonly background: boolean;
-  /** What ends each thing that is under way in it. */
-  readonly ends: Set<(reason: unknown) => void>;
+  /** What ends each wait that is under way in it. */
+  readonly ends: Set<(reason?: unknown) => void>;
+}
+
+/**
+ * Calls a function once: without an argument after a delay, with a reason when the scope is ended or the signal aborts.
+ * Returns what calls it off.
+ */
+export function after(
+  { clock, background, ends }: Scope,
+  delayMs: number,
+  run: (reason?: unknown) => void,
+  signal?: AbortSignal,
+): () => void {
+  const abort = () => end(signal?.reason);
+  const leave = () => {
+    cancel();
+    ends.delete(end);
+    signal?.removeEventListener("abort", abort);
+  };
+  const end = (reason?: unknown) => {
+    leave();
+    run(reason);
+  };
+  const cancel = clock.setTimer(end, delayMs, { background });
+  ends.add(end);
+  signal?.addEventListener("abort", abort);
+  return leave;
 }
 
 /**
@@ -17,38 +43,18 @@ export interface Scope {
  * the signal is heeded.
  */
 export function withDeadline<T>(
-  { clock, background, ends }: Scope,
+  scope: Scope,
   ms: number,
-  onTimeout: () => unknown,
+  timedOut: () => unknown,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
   return new Promise((resolve, reject) => {
-    const end = (reason: unknown) => {
-      leave();
+    const leave = after(scope, ms, (reason = timedOut()) => {
       reject(reason);
       controller.abort(reason);
-    };
-    const leave = () => {
-      cancel();
-      ends.delete(end);
-    };
-    const cancel = clock.setTimer(() => end(onTimeout()), ms, { background });
-    ends.add(end);
+    });
     // What runs may throw at once.
     Promise.resolve(controller.signal).then(run).then(resolve, reject).finally(leave);
-  });
-}
-
-/** Waits; less when the scope is ended. */
-export function pause({ clock, background, ends }: Scope, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      cancel();
-      ends.delete(end);
-      resolve();
-    };
-    const cancel = clock.setTimer(end, ms, { background });
-    ends.add(end);
   });
 }

@@ -47,16 +47,19 @@ const brand = Symbol.for("@iam/error");
  * ```
  */
 export class IamError extends Error {
+  override name = "IamError";
   /** See {@link IamErrorCode}. */
-  readonly code: IamErrorCode;
+  declare readonly code: IamErrorCode;
   /** Whether the same call may succeed later without a change. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
 
-  constructor(code: IamErrorCode, message: string, { cause, retryable = false }: IamErrorOptions = {}) {
+  constructor(
+    code: IamErrorCode,
+    message: string,
+    { cause, retryable = false, ...members }: IamErrorOptions = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause: cleanCause(cause) });
-    this.name = "IamError";
-    this.code = code;
-    this.retryable = retryable;
+    Object.assign(this, { code, retryable, ...members });
     Object.defineProperty(this, brand, { value: true });
   }
 }
@@ -79,6 +82,7 @@ export interface TokenEndpointErrorOptions extends IamErrorOptions {
  * Source: RFC 6749 section 5.2; IAM's own error body.
  */
 export class TokenEndpointError extends IamError {
+  override name = "TokenEndpointError";
   /** HTTP status; undefined when no answer came. */
   declare readonly status: number | undefined;
   /** IAM's code such as `BXNIM0415E`, or the `error` of RFC 6749 section 5.2. */
@@ -88,14 +92,8 @@ export class TokenEndpointError extends IamError {
   /** Milliseconds until the next attempt makes sense; undefined when nothing is known. */
   declare readonly retryAfterMs: number | undefined;
 
-  constructor(
-    code: IamErrorCode,
-    message: string,
-    { cause, retryable, ...said }: TokenEndpointErrorOptions = {},
-  ) {
-    super(code, message, { cause, ...(retryable !== undefined && { retryable }) });
-    this.name = "TokenEndpointError";
-    Object.assign(this, said);
+  constructor(code: IamErrorCode, message: string, options?: TokenEndpointErrorOptions) {
+    super(code, message, options);
   }
 }
 
@@ -109,12 +107,20 @@ export class TokenEndpointError extends IamError {
  * ```
  */
 export function isIamError(error: unknown): error is IamError {
-  return typeof error === "object" && read(error, brand) === true;
+  return read(error, brand) === true;
 }
 
 /** An error about an option, a key or a call: says what to change. */
-export function configError(message: string, cause?: unknown): IamError {
-  return new IamError("ERR_IAM_CONFIG", message, { cause });
+export function configError(message: string, options?: IamErrorOptions): IamError {
+  return new IamError("ERR_IAM_CONFIG", message, options);
+}
+
+/** The error for a function of the caller's that threw. */
+export function threw(what: string, cause: unknown): IamError {
+  return configError(`${what} threw. The message may hold a secret and is not shown: log it there.`, {
+    cause,
+    retryable: true,
+  });
 }
 
 /**
@@ -132,7 +138,7 @@ function cleanCause(cause: unknown): Error {
 
 /** The code of a foreign error, looked for down its causes, else its name; only when it looks like an identifier. */
 export function errorWord(error: unknown): string {
-  let at = error as { cause?: unknown; errors?: unknown[] } | undefined;
+  let at = error;
   for (let depth = 0; depth < 4; depth++) {
     const code = word(at, "code");
     if (code !== undefined) return code;
@@ -142,16 +148,16 @@ export function errorWord(error: unknown): string {
 }
 
 function word(from: unknown, key: string): string | undefined {
-  const value: unknown = read(from, key);
+  const value = read(from, key);
   return typeof value === "string" && /^[A-Z]([A-Z\d_]{1,59}|[A-Za-z]{1,39})$/.test(value)
     ? value
     : undefined;
 }
 
-/** A foreign error may be anything, with getters that throw. */
-function read<T>(from: unknown, key: PropertyKey): T | undefined {
+/** A member of somebody else's value, or undefined when reading it throws, as a getter or a revoked Proxy may. */
+function read(from: unknown, key: PropertyKey): unknown {
   try {
-    return (from as Record<PropertyKey, T> | undefined)?.[key];
+    return (from as Record<PropertyKey, unknown> | null | undefined)?.[key];
   } catch {
     return undefined;
   }

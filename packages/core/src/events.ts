@@ -47,14 +47,27 @@ export type TokenManagerEvent =
       readonly outcome: "replacing" | "already_replaced" | "origin_on_hold" | "too_soon" | "cooling_down";
     };
 
-/** Calls a listener so that neither its exception nor its rejected promise reaches us. */
-export function tell<Event>(listener: ((event: Event) => unknown) | undefined, event: Event): void {
-  if (listener === undefined) return;
+/** Calls a listener at once, so that neither its exception nor its rejected promise reaches us. */
+export async function tell<Event>(
+  listener: ((event: Event) => unknown) | undefined,
+  event: Event,
+): Promise<void> {
   try {
-    const answer = listener(event);
-    if (typeof answer === "object" && answer !== null && "then" in answer)
-      Promise.resolve(answer).catch(() => {});
+    await listener?.(event);
   } catch {
     // The listener's own problem.
+  }
+}
+
+/** Lets a promise run on by itself: its failure is nobody's, and a runtime that can is kept awake for it. */
+export function inBackground(
+  promise: Promise<unknown>,
+  waitUntil: ((promise: Promise<unknown>) => void) | undefined,
+): void {
+  const settled = promise.catch(() => {});
+  try {
+    waitUntil?.(settled);
+  } catch {
+    // A runtime that takes no more work: what dies with the request is begun again by another.
   }
 }

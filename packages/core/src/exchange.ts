@@ -1,6 +1,6 @@
 import { createBudget } from "./budget.ts";
-import { pause, type Scope, withDeadline } from "./deadline.ts";
-import { configError, IamError, isIamError, TokenEndpointError } from "./errors.ts";
+import { after, type Scope, withDeadline } from "./deadline.ts";
+import { configError, isIamError, TokenEndpointError, threw } from "./errors.ts";
 import type { Grant } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Token } from "./token.ts";
@@ -16,8 +16,8 @@ import { unreachable } from "./transport.ts";
 
 /** One exchange: what it runs in, and what it leaves behind besides its result. */
 export interface ExchangeRun extends Scope {
-  /** Whether callers wait with nothing in hand: then more than one attempt is worth while. */
-  readonly first: boolean;
+  /** How many attempts it may make with a grant that allows more than one. */
+  readonly attempts: number;
   /** The secret that it sent: a refusal is remembered for that one only. */
   secret?: string;
   /** The secret could not be read: the token endpoint is not to blame. */
@@ -30,28 +30,25 @@ export type Exchange = (run: ExchangeRun, previous: Token | undefined) => Promis
 /** Makes the function that runs exchanges: deadlines per attempt and overall, retries, budget. Its state is the budget. */
 export function createExchange(
   config: TokenManagerConfig,
-  sourceToken: (grant: Grant) => Promise<Token>,
+  source: (grant: Grant) => Promise<Token>,
 ): Exchange {
   const { clock, grant, tokenEndpoint, transport, random, deadlineMs, attemptDeadlineMs } = config;
-  const budget = createBudget(config.maxTokenRequestsPerMinute);
+  const { maxTokenRequestsPerMinute } = config;
+  const budget = createBudget(maxTokenRequestsPerMinute);
 
-  async function attempt(request: TokenRequest, run: ExchangeRun, ms: number): Promise<TokenResponse> {
+  /** Runs something under a deadline that counts as no answer. */
+  function within<T>(run: ExchangeRun, url: string, ms: number, task: (signal: AbortSignal) => Promise<T>) {
+    return withDeadline(run, ms, () => unreachable(url, undefined, `after ${ms / 1000} s`), task);
+  }
+
+  async function attempt(run: ExchangeRun, request: TokenRequest, ms: number): Promise<TokenResponse> {
     const { url } = request;
-    const waitMs = budget.take(clock.monotonicNow());
-    if (waitMs > 0) throw overBudget(config.maxTokenRequestsPerMinute, waitMs);
-    try {
-      const response = await withDeadline(
-        run,
-        ms,
-        () => timedOut(url, ms),
-        (signal) => transport(request, { signal }),
-      );
-      const failure = parseTokenErrorResponse(response, { endpoint: url, nowMs: clock.wallNow() });
-      if (failure === undefined) return response;
-      throw failure;
-    } catch (error) {
-      throw isIamError(error) ? error : unreachable(url, error);
-    }
+    const waitMs = budget(clock.monotonicNow());
+    if (waitMs > 0) throw overBudget(maxTokenRequestsPerMinute, waitMs);
+    const response = await within(run, url, ms, (signal) => transport(request, { signal }));
+    const failure = parseTokenErrorResponse(response, url, clock.wallNow());
+    if (failure) throw failure;
+    return response;
   }
 
   async function readSecret(run: ExchangeRun): Promise<string> {
@@ -67,61 +64,41 @@ export function createExchange(
 
   return async (run, previous) => {
     const endsAt = clock.monotonicNow() + deadlineMs;
-    const attempts = run.first && grant.retry === "safe" ? 3 : 1;
+    const attempts = grant.retry === "safe" ? run.attempts : 1;
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
       requireSecure(parseUrl(request.url), "A token request", config);
+      const remainingMs = () => endsAt - clock.monotonicNow();
       for (let made = 1; ; made++) {
-        const remainingMs = () => endsAt - clock.monotonicNow();
         try {
-          return await attempt(request, run, Math.min(attemptDeadlineMs, remainingMs()));
-        } catch (error) {
-          const delayMs = retryDelayMs({
-            ...(error as TokenEndpointError),
-            attempt: made,
-            attempts,
-            remainingMs: remainingMs(),
-            random,
-          });
-          if (delayMs === undefined) throw error;
-          await pause(run, delayMs);
+          return await attempt(run, request, Math.min(attemptDeadlineMs, remainingMs()));
+        } catch (cause) {
+          const error = unreachable(request.url, cause);
+          const delayMs = made < attempts ? retryDelayMs(error, made, remainingMs(), random) : undefined;
+          if (delayMs !== undefined) await new Promise((resolve) => after(run, delayMs, resolve));
           // Ended meanwhile: another attempt would be a second one in flight.
-          if (signal.aborted) throw error;
+          if (delayMs === undefined || signal.aborted) throw error;
         }
       }
     }
 
     try {
-      const response = await withDeadline(
-        run,
-        deadlineMs,
-        () => timedOut(tokenEndpoint, deadlineMs),
-        (signal) =>
-          grant.exchange({
-            tokenEndpoint,
-            previous,
-            signal,
-            send: (request) => send(request, signal),
-            secret: () => (secret ??= readSecret(run)),
-            source: sourceToken,
-          }),
+      const response = await within(run, tokenEndpoint, deadlineMs, (signal) =>
+        grant.exchange({
+          tokenEndpoint,
+          previous,
+          signal,
+          send: (request) => send(request, signal),
+          secret: () => (secret ??= readSecret(run)),
+          source,
+        }),
       );
       return parseTokenResponse(response);
     } catch (error) {
-      if (isIamError(error)) throw error;
-      const message = `The grant ${grant.kind} threw. Its message is not shown, it may hold a secret.`;
-      throw new IamError("ERR_IAM_CONFIG", message, { cause: error, retryable: true });
+      throw isIamError(error) ? error : threw(`The grant ${grant.kind}`, error);
     }
   };
-}
-
-function timedOut(url: string, ms: number): TokenEndpointError {
-  return new TokenEndpointError(
-    "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE",
-    `No answer from the token endpoint ${url} within ${ms / 1000} s. Check network and proxy.`,
-    { retryable: true },
-  );
 }
 
 function overBudget(max: number, waitMs: number): TokenEndpointError {

@@ -1,4 +1,4 @@
-import type { Instant } from "./clock.ts";
+import type { Clock, Instant } from "./clock.ts";
 
 /** Where a held token is in its life: these three words everywhere. */
 export type Freshness = "fresh" | "expiring" | "expired";
@@ -27,12 +27,17 @@ export function lifetimeFrom(start: Instant, lifetimeMs: number, random: () => n
 }
 
 /** How old something is by the clock that says it is older: clocks are stepped back, and stand still in a suspend. */
-export function ageMs(start: Instant, now: Instant): number {
-  return Math.max(now.wall - start.wall, now.monotonic - start.monotonic);
+export function ageMs(start: Instant, clock: Clock): number {
+  return Math.max(clock.monotonicNow() - start.monotonic, clock.wallNow() - start.wall);
 }
 
 /** Where a token is in its life now. */
-export function freshness({ start, refreshMs, usableMs }: Lifetime, now: Instant): Freshness {
-  const age = ageMs(start, now);
+export function freshness({ start, refreshMs, usableMs }: Lifetime, clock: Clock): Freshness {
+  const age = ageMs(start, clock);
   return age >= usableMs ? "expired" : age >= refreshMs ? "expiring" : "fresh";
+}
+
+/** Milliseconds until the server stops accepting a token. */
+export function remainingMs({ start, lifetimeMs }: Lifetime, clock: Clock): number {
+  return lifetimeMs - ageMs(start, clock);
 }

@@ -1,4 +1,5 @@
-import type { Clock, Instant } from "./clock.ts";
+import type { Instant } from "./clock.ts";
+import { after, type Scope } from "./deadline.ts";
 import { isIamError } from "./errors.ts";
 import type { ExchangeReason } from "./events.ts";
 import type { ExchangeRun } from "./exchange.ts";
@@ -10,60 +11,46 @@ export interface Flight<Result> extends ExchangeRun {
   readonly reason: ExchangeReason;
   readonly start: Instant;
   /** What it will give. */
-  result: Promise<Result>;
+  readonly result: Promise<Result>;
   /** Signs of life: its timers live in the request that began it, and end with it. */
   beats: number;
 }
 
-/** Two signs of life in each wait of a joiner, as long as the timers of the exchange run. Returns what stops them. */
-export function startBeating(flight: { beats: number }, clock: Clock, joinTimeoutMs: number): () => void {
-  let cancel: () => void;
+/** Two signs of life in each wait, as long as the timers of the exchange run. Returns what stops them. */
+export function startBeating(flight: Scope & { beats: number }, joinTimeoutMs: number): () => void {
+  let leave: () => void;
+  const beat = () => {
+    flight.beats++;
+    again();
+  };
   const again = () => {
-    cancel = clock.setTimer(
-      () => {
-        flight.beats++;
-        again();
-      },
-      joinTimeoutMs / 2,
-      { background: true },
-    );
+    leave = after(flight, joinTimeoutMs / 2, beat);
   };
   again();
-  return () => cancel();
+  return () => leave();
 }
-
-/** Those who wait for exchanges of one manager: what is called ends the wait of each with its argument. */
-export type Waiting = Set<(reason: unknown) => void>;
 
 /**
  * One caller's wait for an exchange: its result, its failure, or undefined when it is time to look again.
  *
- * A caller that joined somebody else's exchange (`patienceMs`) waits on a timer of its own besides: on Workers the promise
- * of a request that has ended never settles, or rejects with the runtime's own error.
+ * It has a timer of its own: on Workers the promise of a request that has ended never settles, or rejects with the
+ * runtime's own error.
  */
 export function waitFor<Result>(
   result: Promise<Result>,
-  {
-    clock,
-    waiting,
-    signal,
-    patienceMs,
-  }: { clock: Clock; waiting: Waiting; signal: AbortSignal | undefined; patienceMs: number | undefined },
+  scope: Scope,
+  patienceMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<Result | undefined> {
-  let leave = () => {};
   return new Promise<Result | undefined>((resolve, reject) => {
-    const onAbort = () => reject(signal?.reason);
-    const cancelTimer =
-      patienceMs === undefined
-        ? undefined
-        : clock.setTimer(() => resolve(undefined), patienceMs, { background: false });
-    leave = () => {
-      cancelTimer?.();
-      signal?.removeEventListener("abort", onAbort);
-      waiting.delete(reject);
-    };
-    signal?.addEventListener("abort", onAbort);
-    waiting.add(reject);
-    result.then(resolve, (error: unknown) => (isIamError(error) ? reject(error) : resolve(undefined)));
-  }).finally(() => leave());
+    const leave = after(
+      scope,
+      patienceMs,
+      (reason) => (reason === undefined ? resolve(undefined) : reject(reason)),
+      signal,
+    );
+    result
+      .then(resolve, (error: unknown) => (isIamError(error) ? reject(error) : resolve(undefined)))
+      .finally(leave);
+  });
 }

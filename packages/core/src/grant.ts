@@ -92,7 +92,7 @@ export interface ApiKeyGrantOptions {
  */
 export function apiKeyGrant(apiKey: SecretSource, options: ApiKeyGrantOptions = {}): Grant {
   const { clientId, scope } = options;
-  const secret = secretReader(apiKey, "the API key");
+  const secret = secretReader(apiKey, "API key");
   const clientSecret = clientSecretReader(clientId, options.clientSecret);
   return {
     kind: "apikey",
@@ -125,5 +125,5 @@ function clientSecretReader(
   if (typeof clientId !== "string" || clientId === "" || clientSecret === undefined) {
     throw configError("clientId and clientSecret belong together: give both or neither.");
   }
-  return secretReader(clientSecret, "the client secret");
+  return secretReader(clientSecret, "client secret");
 }

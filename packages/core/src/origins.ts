@@ -1,5 +1,5 @@
 import { configError, IamError } from "./errors.ts";
-import { isLoopback, parseUrl } from "./token-request.ts";
+import { hasCredentials, isSecure, parseUrl } from "./token-request.ts";
 
 /** Where the token may go. */
 export interface OriginOptions {
@@ -31,7 +31,7 @@ export interface OriginRules {
    * Judges a URL. Errors: `ERR_IAM_ORIGIN_NOT_ALLOWED` for one that is not allowed, unless other origins pass or
    * `mayPass` is true.
    */
-  judge(url: string | URL, options?: { mayPass?: boolean }): OriginVerdict;
+  judge(url: string | URL, options?: { mayPass?: boolean | undefined }): OriginVerdict;
 }
 
 const ibmCloud: readonly string[] = ["https://*.cloud.ibm.com"];
@@ -89,20 +89,11 @@ export function originRules({
   if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins must be "refuse" or "pass".');
   const listed: readonly string[] = [...origins];
   const patterns = listed.map(readPattern);
-  const allows = (url: URL) =>
-    url.username === "" &&
-    url.password === "" &&
-    patterns.some(({ origin, suffix }) =>
-      suffix === undefined
-        ? // Not the member origin: that of a blob: URL is the one of the URL inside.
-          `${url.protocol}//${url.host}` === origin
-        : /^https:\/\/([^.:]+\.)+[^.:]+$/.test(url.origin) && url.hostname.endsWith(suffix),
-    );
   return {
     judge(target, { mayPass = otherOrigins === "pass" } = {}) {
       // One parse: the verdict and the request must not read the same text differently.
       const url = parseUrl(`${target}`);
-      const allowed = url !== undefined && allows(url);
+      const allowed = url !== undefined && !hasCredentials(url) && patterns.some((allows) => allows(url));
       if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, listed);
       return { allowed, url };
     },
@@ -112,38 +103,41 @@ export function originRules({
 const objectStorageHost =
   /^s3(\.private|\.direct)?\.[a-z\d-]+(\.(us|eu|ap))?\.cloud-object-storage\.appdomain\.cloud$/;
 
-/** An exact origin, or a suffix of hosts. */
-function readPattern(pattern: unknown): { origin: string; suffix: string | undefined } {
+/** What tells whether a URL is at the origin of a pattern, or under its suffix. */
+function readPattern(pattern: unknown): (url: URL) => boolean {
   const text = typeof pattern === "string" ? pattern : "";
-  const [, wildcard, host] = /^https?:\/\/(\*\.)?([^\s/\\@?#*]+)\/?$/.exec(text) ?? [];
-  const url = parseUrl(text.replace("*.", ""));
-  if (host === undefined || url === undefined || url.hostname.endsWith(".")) throw notAnOrigin(pattern);
-  if (url.protocol !== "https:" && (wildcard || !isLoopback(url.hostname))) throw notAnOrigin(pattern);
-  if (wildcard === undefined) return { origin: url.origin, suffix: undefined };
+  const isOrigin = /^https?:\/\/(\*\.)?[^\s/\\@?#*]+\/?$/.test(text);
+  const own = parseUrl(text.replace("*.", ""));
+  if (!isOrigin || own === undefined || !isSecure(own) || own.hostname.endsWith("."))
+    throw notAnOrigin(pattern);
+  const { origin, host } = own;
+  // Not the member origin: that of a blob: URL is the one of the URL inside.
+  const originOf = (url: URL) => `${url.protocol}//${url.host}`;
+  if (!text.includes("*")) return (url) => originOf(url) === origin;
   // Two labels at least, no address, port 443 only.
-  if (url.port !== "" || !/^([^.:]+\.)+[^.:\d][^.:]*$/.test(url.hostname)) throw notAnOrigin(pattern);
+  if (!/^([^.:]+\.)+[^.:\d][^.:]*$/.test(host)) throw notAnOrigin(pattern);
   // Customers host under containers, codeengine, lb and s3-web there; only the S3 API hosts are IBM's alone.
-  if (/\bappdomain\.cloud$/.test(url.hostname) && !objectStorageHost.test(url.hostname)) {
+  if (/\bappdomain\.cloud$/.test(host) && !objectStorageHost.test(host)) {
     throw configError(
-      `Anybody may host under appdomain.cloud: "${pattern}" gives the token away. List exact origins, or ibmOrigins.objectStorage.`,
+      `Anybody may host under appdomain.cloud, so ${text} gives the token away. List exact origins, or ibmOrigins.objectStorage.`,
     );
   }
-  return { origin: url.origin, suffix: `.${url.hostname}` };
+  return (url) => /^https:\/\/([^.:]+\.)+[^.:]+$/.test(originOf(url)) && url.host.endsWith(`.${host}`);
 }
 
-function notAnOrigin(pattern: unknown): IamError {
+function notAnOrigin(given: unknown): IamError {
+  const shown = typeof given === "string" ? `"${given.slice(0, 100)}"` : typeof given;
   return configError(
-    `origins holds ${typeof pattern === "string" ? JSON.stringify(pattern.slice(0, 100)) : typeof pattern}. It must be a list of origins: "https://host", "https://host:port", ` +
-      '"https://*.two.labels", or http to loopback.',
+    `origins holds ${shown}: list "https://host", "https://host:port", "https://*.two.labels", or http to loopback.`,
   );
 }
 
 function notAllowed(url: URL | undefined, origins: readonly string[]): IamError {
   const problem =
     url === undefined
-      ? "It has no absolute URL."
-      : url.username !== "" || url.password !== ""
-        ? "Its URL has credentials in it: remove them."
-        : `If it should, add "${url.origin}" to origins (now ${origins.slice(0, 5).join(", ")}); otherOrigins: "pass" sends it without.`;
-  return new IamError("ERR_IAM_ORIGIN_NOT_ALLOWED", `The request may not carry the token. ${problem}`);
+      ? "has no absolute URL"
+      : hasCredentials(url)
+        ? "has credentials in its URL: remove them"
+        : `goes to "${url.origin}": if it should carry the token, add that to origins (now ${origins.slice(0, 5).join(", ")}); otherOrigins: "pass" sends it without`;
+  return new IamError("ERR_IAM_ORIGIN_NOT_ALLOWED", `The request ${problem}.`);
 }

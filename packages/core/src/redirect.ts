@@ -1,3 +1,5 @@
+import { parseUrl } from "./token-request.ts";
+
 /** Where a redirect leads, and what is sent there. */
 export interface RedirectTarget {
   readonly url: URL;
@@ -17,43 +19,28 @@ export const maxRedirects = 20;
  * Source: https://fetch.spec.whatwg.org/#http-redirect-fetch
  */
 export function redirectTarget(
-  response: { readonly status: number; readonly headers: Headers },
-  from: { readonly url: URL; readonly method: string },
+  { status, headers }: { readonly status: number; readonly headers: Headers },
+  from: URL,
+  method: string,
 ): RedirectTarget | undefined {
-  const { status } = response;
-  const location = response.headers.get("location");
-  if (location === null || ![301, 302, 303, 307, 308].includes(status)) return undefined;
-  const url = parseLocation(location, from.url);
-  if (url === undefined)
-    throw new TypeError(`Redirect of ${from.url.origin} to a location that is not an http(s) URL`);
-  if (url.hash === "") url.hash = from.url.hash;
-  const becomesGet =
-    (status === 303 && from.method !== "GET" && from.method !== "HEAD") ||
-    ((status === 301 || status === 302) && from.method === "POST");
-  return {
-    url,
-    method: becomesGet ? "GET" : from.method,
-    keepsBody: !becomesGet,
-    crossOrigin: url.origin !== from.url.origin,
-  };
+  const location = headers.get("location");
+  if (location === null || !/^30[12378]$/.test(`${status}`)) return undefined;
+  const url = parseUrl(location, from);
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new TypeError(`Redirect of ${from.origin} to a location that is not an http(s) URL`);
+  url.hash ||= from.hash;
+  const keepsBody = status === 303 ? /^(GET|HEAD)$/.test(method) : status > 303 || method !== "POST";
+  return { url, method: keepsBody ? method : "GET", keepsBody, crossOrigin: url.origin !== from.origin };
 }
+
+const describesBody = /^content-(encoding|language|location|type|length)$/;
+const credentials = /^((proxy-)?authorization|cookie|host)$/;
 
 /** The headers of the next hop: none that describe a body which stays behind, no credentials to another origin. */
-export function redirectHeaders(headers: Headers, target: RedirectTarget): Headers {
-  const next = new Headers(headers);
-  if (!target.keepsBody) {
-    for (const name of ["encoding", "language", "location", "type", "length"]) next.delete(`content-${name}`);
-  }
-  if (target.crossOrigin)
-    for (const name of ["authorization", "proxy-authorization", "cookie", "host"]) next.delete(name);
-  return next;
-}
-
-function parseLocation(location: string, base: URL): URL | undefined {
-  try {
-    const url = new URL(location, base);
-    return /^https?:$/.test(url.protocol) ? url : undefined;
-  } catch {
-    return undefined;
-  }
+export function redirectHeaders(headers: Headers, { keepsBody, crossOrigin }: RedirectTarget): Headers {
+  return new Headers(
+    [...headers].filter(
+      ([name]) => !((!keepsBody && describesBody.test(name)) || (crossOrigin && credentials.test(name))),
+    ),
+  );
 }

@@ -1,46 +1,46 @@
+/** What a failed exchange says about the next one. */
+interface Failure {
+  /** Whether the endpoint may answer differently without a change. */
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number | undefined;
+}
+
 /**
  * Milliseconds to wait before the next attempt of the same exchange, or undefined when there should be none.
  *
  * Full jitter over 0.5 s, then 1 s. A Retry-After is honoured when it fits into what is left of the deadline.
  */
-export function retryDelayMs(failure: {
-  attempt: number;
-  attempts: number;
-  retryable: boolean;
-  retryAfterMs: number | undefined;
-  remainingMs: number;
-  random: () => number;
-}): number | undefined {
-  const { attempt, attempts, retryable, retryAfterMs: floorMs = 0, remainingMs, random } = failure;
-  const delayMs = Math.max(random() * 250 * 2 ** attempt, floorMs);
-  return retryable && attempt < attempts && delayMs < remainingMs ? delayMs : undefined;
+export function retryDelayMs(
+  { retryable, retryAfterMs = 0 }: Failure,
+  attempt: number,
+  remainingMs: number,
+  random: () => number,
+): number | undefined {
+  const delayMs = Math.max(random() * 250 * 2 ** attempt, retryAfterMs);
+  return retryable && delayMs < remainingMs ? delayMs : undefined;
 }
 
 /**
- * Milliseconds during which nobody asks the token endpoint again after a failed exchange.
+ * Milliseconds during which nobody asks the token endpoint again after so many failed exchanges in a row, for somebody
+ * whose held token stays usable for `usableMs`, or who has none.
  *
  * A refusal: 30 s. Otherwise, without a usable token 1 s, 2 s, then 3.5 to 5 s; with one 2^n s up to 30 s, but never
  * more than a quarter of its remaining life. A Retry-After is a floor, honoured up to an hour.
  */
-export function coolDownMs(failure: {
-  /** Whether the endpoint may answer differently without a change. */
-  retryable: boolean;
-  /** Failed exchanges in a row, this one included. */
-  failures: number;
-  /** Milliseconds that the held token stays usable; undefined without one. */
-  usableMs: number | undefined;
-  retryAfterMs: number | undefined;
-  random: () => number;
-}): number {
-  const { retryable, failures, usableMs, retryAfterMs: floorMs = 0, random } = failure;
-  const withoutToken = failures < 3 ? failures * 1000 : 3500 + random() * 1500;
-  const withToken = (usableMs ?? 0) / 4;
+export function coolDownMs(
+  { retryable, retryAfterMs = 0 }: Failure,
+  failures: number,
+  usableMs: number | undefined,
+  random: () => number,
+): number {
   const pauseMs = !retryable
     ? 30_000
-    : usableMs === undefined
-      ? withoutToken
-      : Math.min(1000 * 2 ** Math.min(failures, 5), 30_000, Math.max(withToken, 50));
-  return Math.max(pauseMs, Math.min(floorMs, 3_600_000));
+    : usableMs !== undefined
+      ? Math.min(1000 * 2 ** failures, 30_000, Math.max(usableMs / 4, 50))
+      : failures < 3
+        ? failures * 1000
+        : 3500 + random() * 1500;
+  return Math.max(pauseMs, Math.min(retryAfterMs, 3_600_000));
 }
 
 /**
@@ -50,18 +50,12 @@ export function coolDownMs(failure: {
  *
  * Source: RFC 9110 section 10.2.3.
  */
-export function retryAfterMs(
-  header: string | undefined,
-  { date = "", nowMs }: { date: string | undefined; nowMs: number },
-): number | undefined {
-  const text = header?.trim() ?? "";
+export function retryAfterMs(header = "", date: string | undefined, nowMs: number): number | undefined {
+  const text = header.trim();
   if (/^\d+$/.test(text)) return Number(text) * 1000;
   const until = httpDateMs(text);
   return Number.isNaN(until) ? undefined : Math.max(0, until - (httpDateMs(date) || nowMs));
 }
-
-const httpDate =
-  /^((Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \d\d-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d\d \d\d:\d\d:\d\d GMT|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d \d{4})$/;
 
 /**
  * An HTTP-date in epoch milliseconds, in any of its three forms; NaN for anything else.
@@ -71,7 +65,9 @@ const httpDate =
  *
  * Source: RFC 9110 section 5.6.7.
  */
-export function httpDateMs(text: string): number {
-  if (!httpDate.test(text)) return Number.NaN;
-  return Date.parse(text.endsWith("GMT") ? text : `${text} GMT`);
+export function httpDateMs(text = ""): number {
+  return Date.parse(httpDate.test(text) ? text.replace(/( GMT)?$/, " GMT") : "");
 }
+
+const httpDate =
+  /^[SMTWF]([a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[a-z]+day, \d\d-[A-Z][a-z]{2}-\d\d) [\d:]{8} GMT$|^[SMTWF][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/;

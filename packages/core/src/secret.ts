@@ -1,6 +1,4 @@
-import { configError, IamError } from "./errors.ts";
-
-const inspectCustom = Symbol.for("nodejs.util.inspect.custom");
+import { configError, threw } from "./errors.ts";
 
 /**
  * A frozen object whose `hidden` members are there to be read by name and show as `[redacted]` everywhere else: in
@@ -13,17 +11,14 @@ export function conceal<Shown extends object, Hidden extends object>(
   hidden: Hidden,
 ): Readonly<Shown & Hidden> {
   const redacted = { ...shown } as Record<string, unknown>;
-  const accessors: PropertyDescriptorMap = {};
+  const show = { value: () => ({ ...redacted }) };
+  const members: PropertyDescriptorMap = { toJSON: show, [Symbol.for("nodejs.util.inspect.custom")]: show };
   for (const [key, value] of Object.entries(hidden)) {
     if (value === undefined) continue;
     redacted[key] = "[redacted]";
-    accessors[key] = { get: () => value };
+    members[key] = { get: () => value };
   }
-  const show = () => ({ ...redacted });
-  const result = Object.defineProperties({ ...shown }, accessors);
-  Object.defineProperty(result, "toJSON", { value: show });
-  Object.defineProperty(result, inspectCustom, { value: show });
-  return Object.freeze(result) as Readonly<Shown & Hidden>;
+  return Object.freeze(Object.defineProperties({ ...shown }, members)) as Readonly<Shown & Hidden>;
 }
 
 /**
@@ -48,8 +43,7 @@ export function secretReader(source: SecretSource, what: string): () => string |
     try {
       value = await source();
     } catch (cause) {
-      const message = `The function that gives ${what} threw. Its message is not shown, it may hold a secret: log it there.`;
-      throw new IamError("ERR_IAM_CONFIG", message, { cause, retryable: true });
+      throw threw(`The function that gives the ${what}`, cause);
     }
     return checkSecret(value, what);
   };
@@ -57,16 +51,10 @@ export function secretReader(source: SecretSource, what: string): () => string |
 
 /** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
 function checkSecret(value: unknown, what: string): string {
-  const problem = secretProblem(value);
-  if (problem === undefined) return value as string;
-  throw configError(`There is something wrong with ${what}: ${problem}.`);
-}
-
-function secretProblem(value: unknown): string | undefined {
-  if (value === undefined || value === null) return "it is missing; is the environment variable set?";
-  if (typeof value !== "string") return `it is no string but ${typeof value}`;
-  if (value === "") return "it is empty";
-  if (value.trim() !== value) return "it has white space around it; trim it";
-  if (/^[{"'`]|[}"'`]$/.test(value)) return "it has braces or quotes around it; remove them";
-  return /[\u0000-\u001f\u007f]/.test(value) ? "it has a control character in it" : undefined;
+  if ((value ?? "") === "")
+    throw configError(`There is no ${what}: it is missing or empty. Is the environment variable set?`);
+  if (typeof value === "string" && !/^[\s{"'`]|[\s}"'`]$|[\u0000-\u001f\u007f]/.test(value)) return value;
+  throw configError(
+    `The ${what} must be a string without white space, quotes or braces around it, and without control characters.`,
+  );
 }

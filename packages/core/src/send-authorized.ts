@@ -1,4 +1,5 @@
 import { isIamError } from "./errors.ts";
+import { inBackground } from "./events.ts";
 import type { OriginRules } from "./origins.ts";
 import type { Token } from "./token.ts";
 import type { TokenManager } from "./token-manager.ts";
@@ -60,53 +61,39 @@ export interface AuthorizedRequest<Response> {
  * ```
  */
 export async function sendAuthorized<Response>(request: AuthorizedRequest<Response>): Promise<Response> {
-  const { manager, origins, hasAuthorization, waitUntil } = request;
+  const { manager, hasAuthorization, replayable, waitUntil } = request;
   const signal = request.signal ?? undefined;
-  const verdict =
-    hasAuthorization || request.mayPass
-      ? origins.judge(request.url, { mayPass: true })
-      : origins.judge(request.url);
-  const { url } = verdict;
-  if (!verdict.allowed || hasAuthorization) return request.send(undefined, url);
+  const { allowed, url } = request.origins.judge(request.url, {
+    mayPass: hasAuthorization || request.mayPass || undefined,
+  });
+  if (!allowed || hasAuthorization) return request.send(undefined, url);
 
-  const token = manager.peek() ?? (await manager.getToken({ signal, waitUntil }));
-  const response = await request.send(token, url);
-  if (!request.isUnauthorized(response)) {
-    manager.accepted(token, url.origin);
-    return response;
-  }
-  const rejection = { rejected: token, origin: url.origin, waitUntil };
-  if (!request.replayable) {
-    const replaced = manager.getToken(rejection).catch(() => {});
-    try {
-      waitUntil?.(replaced);
-    } catch {
-      // The runtime takes no more work; the next request finds out for itself.
+  const { origin } = url;
+  let token = manager.peek() ?? (await manager.getToken({ signal, waitUntil }));
+  for (let replayed = false; ; replayed = true) {
+    const response = await request.send(token, url);
+    if (!request.isUnauthorized(response)) manager.accepted(token, origin);
+    else if (!replayed) {
+      const rejected = token;
+      const replacement = manager.getToken({
+        rejected,
+        origin,
+        waitUntil,
+        signal: replayable ? signal : undefined,
+      });
+      if (!replayable) inBackground(replacement, waitUntil);
+      // None can be had now: the resource's own 401 is then the honest answer.
+      else {
+        token = await replacement.catch((error: unknown) => {
+          if (isIamError(error)) return rejected;
+          throw error;
+        });
+        if (token.accessToken !== rejected.accessToken) {
+          await request.discard?.(response);
+          continue;
+        }
+      }
     }
     return response;
-  }
-  const replacement = await replacementFor(manager, { ...rejection, signal });
-  if (replacement === undefined || replacement.accessToken === token.accessToken) return response;
-  await request.discard?.(response);
-  const answer = await request.send(replacement, url);
-  if (!request.isUnauthorized(answer)) manager.accepted(replacement, url.origin);
-  return answer;
-}
-
-/** Undefined when no other token can be had now: the resource's own 401 is then the honest answer. */
-async function replacementFor(
-  manager: TokenManager,
-  options: {
-    rejected: Token;
-    origin: string;
-    signal: AbortSignal | undefined;
-    waitUntil: WaitUntil | undefined;
-  },
-): Promise<Token | undefined> {
-  try {
-    return await manager.getToken(options);
-  } catch (error) {
-    if (isIamError(error)) return undefined;
-    throw error;
   }
 }

@@ -4,7 +4,7 @@ import type { TokenManagerEvent } from "./events.ts";
 import type { Grant } from "./grant.ts";
 import { isBrowser } from "./runtime.ts";
 import { resolveTokenEndpoint } from "./token-request.ts";
-import { fetchTransport, type TokenTransport } from "./transport.ts";
+import { fetchTransport, platformFetch, type TokenTransport } from "./transport.ts";
 
 /** Keeps a runtime awake for a promise after the response has been sent, as Workers and edge runtimes offer it. */
 export type WaitUntil = (promise: Promise<unknown>) => void;
@@ -47,48 +47,51 @@ export interface TokenManagerOptions {
   random?: (() => number) | undefined;
 }
 
-const numbers = {
-  attemptDeadlineMs: 4000,
-  deadlineMs: 9000,
-  joinTimeoutMs: 2000,
-  maxTokenRequestsPerMinute: 120,
-};
-
 /** The options with their defaults, checked. */
 export type TokenManagerConfig = TokenManagerOptions & {
-  readonly [K in keyof typeof numbers | "clock" | "random" | "allowInsecure" | "transport"]-?: Exclude<
-    TokenManagerOptions[K],
-    undefined
-  >;
+  readonly [K in
+    | "attemptDeadlineMs"
+    | "deadlineMs"
+    | "joinTimeoutMs"
+    | "maxTokenRequestsPerMinute"
+    | "clock"
+    | "random"
+    | "onEvent"
+    | "waitUntil"
+    | "transport"]-?: Exclude<TokenManagerOptions[K], undefined>;
 } & { readonly tokenEndpoint: string };
 
 /** Reads the options of a token manager. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
-  const given = Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
-  const { grant, fetch, tokenEndpoint } = given as TokenManagerOptions;
+  const { grant, allowBrowser, tokenEndpoint } = options ?? {};
   if (typeof grant?.exchange !== "function")
     throw configError("A grant is missing, such as { grant: apiKeyGrant(key) }.");
-  if (grant.secret !== undefined && !given.allowBrowser && isBrowser()) {
+  if (grant.secret !== undefined && !allowBrowser && isBrowser()) {
     throw configError(
       "A secret does not belong in a browser, where anybody can read it. Ask your own server for a token, or set allowBrowser: true.",
     );
   }
-  const config = {
-    ...numbers,
-    allowInsecure: false,
+  const defaults = {
+    attemptDeadlineMs: 4000,
+    deadlineMs: 9000,
+    joinTimeoutMs: 2000,
+    maxTokenRequestsPerMinute: 120,
     clock: systemClock,
     random: Math.random,
-    transport: fetchTransport({ fetch }),
-    ...given,
+    fetch: platformFetch,
+    transport: fetchTransport(options),
+    onEvent: () => {},
+    waitUntil: () => {},
   };
-  for (const name of ["transport", "fetch", "onEvent", "waitUntil", "random"]) {
-    if (!/undefined|function/.test(typeof (config as Record<string, unknown>)[name]))
-      throw configError(`${name} must be a function.`);
-  }
-  for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
+  const config: Record<string, unknown> = { ...options };
+  for (const [name, fallback] of Object.entries(defaults)) {
+    if (config[name] === undefined) config[name] = fallback;
+    const value = config[name];
+    const kind = typeof fallback;
     // Above 2^31-1 ms a timer fires at once.
-    if (!(config[name] >= 1 && config[name] < 2 ** 31))
-      throw configError(`${name} must be a number from 1 to 2147483647.`);
+    if (typeof value !== kind || (typeof value === "number" && !(value >= 1 && value < 2 ** 31)))
+      throw configError(`${name} must be a ${kind}${kind === "number" ? " from 1 to 2147483647" : ""}.`);
   }
-  return { ...config, grant, tokenEndpoint: resolveTokenEndpoint(tokenEndpoint, config) };
+  config.tokenEndpoint = resolveTokenEndpoint(tokenEndpoint, options);
+  return config as unknown as TokenManagerConfig;
 }

@@ -1,11 +1,12 @@
-import type { Instant } from "./clock.ts";
+import type { Clock } from "./clock.ts";
+import type { Scope } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
-import { type ExchangeReason, tell } from "./events.ts";
+import { type ExchangeReason, inBackground, tell } from "./events.ts";
 import { createExchange } from "./exchange.ts";
-import { ageMs, freshness, type Lifetime, lifetimeFrom } from "./expiry.ts";
-import { type Flight, startBeating, type Waiting, waitFor } from "./flight.ts";
+import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
+import { type Flight, startBeating, waitFor } from "./flight.ts";
 import type { Grant } from "./grant.ts";
-import { createRefusals } from "./refusals.ts";
+import { isOnHold, type Refusals, refusalBy } from "./refusals.ts";
 import { coolDownMs } from "./retry.ts";
 import { createToken, type Token } from "./token.ts";
 import {
@@ -48,8 +49,6 @@ export interface TokenManager {
 /** A token that is held. */
 interface Lease extends Lifetime {
   readonly token: Token;
-  /** Counts the tokens that this manager has held; 0 for one that was never held. */
-  readonly generation: number;
 }
 
 /** Nobody asks the token endpoint until then; monotonic milliseconds. */
@@ -82,9 +81,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   const config = readTokenManagerOptions(options);
   const { clock, grant, random, onEvent, deadlineMs, joinTimeoutMs } = config;
   const exchange = createExchange(config, sourceToken);
-  const refusals = createRefusals();
+  const refusals: Refusals = new Map();
   const sources = new Map<Grant, TokenManager>();
-  const waiting: Waiting = new Set();
+  /** Where the callers wait. */
+  const waiting: Scope = { clock, background: false, ends: new Set() };
 
   let lease: Lease | undefined;
   let flight: Flight<Lease> | undefined;
@@ -98,27 +98,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let replacing = false;
   let forcedAt = -Infinity;
   let disposed = false;
-  // The fresh token once more, flat: what almost every call needs.
-  let freshToken: Token | undefined;
-  let freshUntilWall = 0;
-  let freshUntilMonotonic = 0;
-
-  const now = (): Instant => ({ wall: clock.wallNow(), monotonic: clock.monotonicNow() });
-
-  function hold(next: Lease | undefined): void {
-    lease = next;
-    freshToken = next?.token;
-    if (next === undefined) return;
-    freshUntilWall = next.start.wall + next.refreshMs;
-    freshUntilMonotonic = next.start.monotonic + next.refreshMs;
-  }
 
   function peek(): Token | undefined {
-    return freshToken !== undefined &&
-      clock.monotonicNow() < freshUntilMonotonic &&
-      clock.wallNow() < freshUntilWall
-      ? freshToken
-      : undefined;
+    return lease !== undefined && freshness(lease, clock) === "fresh" ? lease.token : undefined;
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
@@ -134,130 +116,108 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     origin,
     signal,
     minValidityMs = 0,
-    waitUntil,
+    waitUntil = config.waitUntil,
   }: GetTokenOptions): Promise<Token> {
     if (!(minValidityMs >= 0 && minValidityMs < Infinity))
       throw configError("minValidityMs must be 0 or more.");
     if (rejected !== undefined)
       reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
-    const satisfies = (held: Lease, at: Instant) => held.lifetimeMs - ageMs(held.start, at) >= minValidityMs;
+    const satisfies = (held: Lease) => remainingMs(held, clock) >= minValidityMs;
     for (;;) {
       signal?.throwIfAborted();
       if (disposed) throw disposedError();
-      const at = now();
-      const held = usable(at);
-      if (held !== undefined && satisfies(held, at)) {
-        if (freshness(held, at) === "expiring" && !isLive(flight, at) && !isCooling(at))
-          refreshBeside(waitUntil);
+      let held = usable();
+      if (held !== undefined && satisfies(held)) {
+        if (freshness(held, clock) === "expiring" && !liveFlight() && !isCooling())
+          inBackground(begin("expiring").result, waitUntil);
         return held.token;
       }
       // Another exchange helps only when tokens live that long, and when it would give another token at all.
-      const helps = held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs);
-      const obtained = helps ? await obtain(held ? "validity" : "absent", at, signal) : held;
-      if (obtained === undefined) continue;
-      if (satisfies(obtained, now())) return obtained.token;
+      if (held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
+        held = await obtain(held ? "validity" : "absent", signal);
+        if (held === undefined) continue;
+        if (satisfies(held)) return held.token;
+      }
       throw configError(
-        `minValidityMs is ${minValidityMs}, but tokens live ${obtained.lifetimeMs} ms here, and this one less. Ask for less.`,
+        `minValidityMs is ${minValidityMs}, but tokens live ${held.lifetimeMs} ms here, and this one less. Ask for less.`,
       );
     }
   }
 
   /** Waits for the exchange under way, or begins one. Undefined: look at the state again. */
-  async function obtain(
-    reason: ExchangeReason,
-    at: Instant,
-    signal: AbortSignal | undefined,
-  ): Promise<Lease | undefined> {
-    if (isLive(flight, at)) return join(flight, signal);
-    if (isCooling(at)) {
-      const remembered = coolDown;
-      if (!(await secretChanged(remembered, at))) throw rememberedError(remembered, at);
+  async function obtain(reason: ExchangeReason, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+    const live = liveFlight();
+    const remembered = coolDown;
+    if (live === undefined && remembered !== undefined && isCooling()) {
+      const error = rememberedError(remembered, clock);
+      if (!(await secretChanged(remembered))) throw error;
       if (coolDown === remembered) coolDown = undefined;
       return undefined;
     }
-    const { result } = begin(reason, { background: false, first: failures === 0 });
-    return waitFor(result, { clock, waiting, signal, patienceMs: undefined });
-  }
-
-  async function join(current: Flight<Lease>, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+    const current = live ?? begin(reason);
     const { beats, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
     try {
-      const joined = await waitFor(result, { clock, waiting, signal, patienceMs: joinTimeoutMs });
+      const obtained = await waitFor(result, waiting, joinTimeoutMs, signal);
       // Not one sign of life all the while: the request that began it has ended.
-      if (joined === undefined && flight === current && current.beats === beats) flight = undefined;
-      return stale ? undefined : joined;
+      if (obtained === undefined && flight === current && current.beats === beats) flight = undefined;
+      return stale ? undefined : obtained;
     } catch (error) {
       if (stale && isIamError(error)) return undefined;
       throw error;
     }
   }
 
-  /** Whether an exchange can still end by itself: past its deadline its own timer should have ended it. */
-  function isLive(candidate: Flight<Lease> | undefined, at: Instant): candidate is Flight<Lease> {
-    return candidate !== undefined && at.monotonic - candidate.start.monotonic <= deadlineMs + joinTimeoutMs;
+  /** The exchange that can still end by itself: past its deadline its own timer should have ended it. */
+  function liveFlight(): Flight<Lease> | undefined {
+    return flight && clock.monotonicNow() - flight.start.monotonic <= deadlineMs + joinTimeoutMs
+      ? flight
+      : undefined;
   }
 
-  function isCooling(at: Instant): boolean {
-    return coolDown !== undefined && at.monotonic < coolDown.until;
+  function isCooling(): boolean {
+    return coolDown !== undefined && clock.monotonicNow() < coolDown.until;
   }
 
-  function usable(at: Instant): Lease | undefined {
-    return lease !== undefined && freshness(lease, at) !== "expired" ? lease : undefined;
+  function usable(): Lease | undefined {
+    return lease !== undefined && freshness(lease, clock) !== "expired" ? lease : undefined;
   }
 
-  function refreshBeside(waitUntil = config.waitUntil): void {
-    const settled = begin("expiring", { background: true, first: false }).result.catch(() => {});
-    try {
-      waitUntil?.(settled);
-    } catch {
-      // A runtime that takes no more work: the refresh may die with the request, and is then begun again by another.
-    }
-  }
-
-  function begin(
-    reason: ExchangeReason,
-    { background, first }: { background: boolean; first: boolean },
-  ): Flight<Lease> {
-    const current = {
-      reason,
-      background,
-      first,
-      sequence: ++sequence,
-      start: now(),
-      clock,
-      ends: new Set(),
-      beats: 0,
-    } as Omit<Flight<Lease>, "result"> as Flight<Lease>;
-    if (replacing) Object.assign(current, { reason: "rejected", first: false });
+  function begin(wanted: ExchangeReason): Flight<Lease> {
+    const reason = replacing ? "rejected" : wanted;
     replacing = false;
-    // One turn later, so that a listener which asks for a token finds this exchange complete.
-    current.result = Promise.resolve(current).then(run);
-    // A background exchange has no other listener, and a caller that aborts leaves none.
-    current.result.catch(() => {});
+    const current: Flight<Lease> = {
+      reason,
+      clock,
+      background: reason === "expiring",
+      attempts: failures === 0 && /absent|validity/.test(reason) ? 3 : 1,
+      ends: new Set(),
+      sequence: ++sequence,
+      start: { wall: clock.wallNow(), monotonic: clock.monotonicNow() },
+      beats: 0,
+      // One turn later, so that a listener which asks for a token finds this exchange complete.
+      result: Promise.resolve().then(() => run(current)),
+    };
     flight = current;
     return current;
   }
 
   async function run(current: Flight<Lease>): Promise<Lease> {
-    const { reason } = current;
-    const stopBeating = startBeating(current, clock, joinTimeoutMs);
+    const { reason, start } = current;
+    const stopBeating = startBeating(current, joinTimeoutMs);
     tell(onEvent, { type: "exchange_started", reason });
     try {
       return commit(current, await exchange(current, lease?.token));
-    } catch (error) {
-      const failed = error as TokenEndpointError;
-      const coolDownMs = startCoolDown(current, failed);
-      const at = now();
-      const durationMs = at.monotonic - current.start.monotonic;
+    } catch (cause) {
+      const error = cause as TokenEndpointError;
       tell(onEvent, {
         type: "exchange_failed",
         reason,
-        durationMs,
-        error: failed,
-        held: usable(at) !== undefined,
-        coolDownMs,
+        durationMs: clock.monotonicNow() - start.monotonic,
+        coolDownMs: startCoolDown(current, error),
+        error,
+        held: usable() !== undefined,
       });
       throw error;
     } finally {
@@ -267,51 +227,49 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   function commit({ sequence, reason, start }: Flight<Lease>, parsed: ParsedTokenResponse): Lease {
-    const at = now();
-    const held = usable(at);
     const { lifetimeMs = Infinity } = parsed;
+    const held = usable();
     let life = lifetimeFrom(start, lifetimeMs, random);
     if (held?.token.accessToken === parsed.accessToken) {
       // A server that gives the same token until it expires would be asked again by every call from now on. And it
       // cannot have become younger.
-      const { usableMs } = held;
-      if (held.lifetimeMs - ageMs(held.start, start) < lifetimeMs) life = { ...held, refreshMs: usableMs };
-      else life = { ...life, refreshMs: life.usableMs };
+      if (remainingMs(held, clock) < remainingMs(life, clock)) life = held;
+      life = { ...life, refreshMs: life.usableMs };
     }
-    if (freshness(life, at) === "expired") throw expiredOnArrival(lifetimeMs);
+    if (freshness(life, clock) === "expired") throw expiredOnArrival(lifetimeMs);
     const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
+    const next: Lease = { ...life, token: createToken(parsed, start.wall, expiresAt) };
     const committed = sequence > fence && !disposed;
-    const { accessToken, refreshToken, scope } = parsed;
-    const token = createToken({ accessToken, refreshToken, scope, expiresAt, obtainedAt: start.wall });
-    const next: Lease = { ...life, token, generation: committed ? ++generation : 0 };
     if (committed) {
       fence = sequence;
       failures = 0;
       coolDown = undefined;
-      hold(next);
+      generation++;
+      lease = next;
     }
-    const durationMs = at.monotonic - start.monotonic;
+    const durationMs = clock.monotonicNow() - start.monotonic;
     tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed });
     return next;
   }
 
   function startCoolDown(current: Flight<Lease>, error: TokenEndpointError): number {
+    const { secret, secretFailed } = current;
     // One that was given up for dead says nothing about now; a secret that could not be read, nothing about the endpoint.
-    if (flight !== current || disposed || current.secretFailed) return 0;
-    const at = now();
-    const held = usable(at);
-    const usableMs = held && held.usableMs - ageMs(held.start, at);
-    const { retryable, retryAfterMs } = error;
-    const ms = coolDownMs({ retryable, retryAfterMs, failures: ++failures, usableMs, random });
-    coolDown = { error, until: at.monotonic + ms, secret: current.secret, secretCheckedAt: at.monotonic };
+    if (flight !== current || disposed || secretFailed) return 0;
+    const held = usable();
+    const usableMs = held && held.usableMs - ageMs(held.start, clock);
+    const ms = coolDownMs(error, ++failures, usableMs, random);
+    const secretCheckedAt = clock.monotonicNow();
+    coolDown = { error, until: secretCheckedAt + ms, secret, secretCheckedAt };
     return ms;
   }
 
   /** Whether the secret that was refused has been replaced since; asked at most once a second. */
-  async function secretChanged(refusal: CoolDown | undefined, { monotonic }: Instant): Promise<boolean> {
-    if (refusal?.secret === undefined || refusal.error.retryable) return false;
-    if (monotonic - refusal.secretCheckedAt < secretCheckIntervalMs) return false;
-    refusal.secretCheckedAt = monotonic;
+  async function secretChanged(refusal: CoolDown): Promise<boolean> {
+    const nowMs = clock.monotonicNow();
+    if (refusal.secret === undefined || refusal.error.retryable) return false;
+    if (nowMs - refusal.secretCheckedAt < secretCheckIntervalMs) return false;
+    refusal.secretCheckedAt = nowMs;
     try {
       return (await grant.secret?.()) !== refusal.secret;
     } catch {
@@ -320,33 +278,27 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   function reject(accessToken: string, origin: string | undefined): void {
-    const at = now();
-    const held = usable(at);
-    const outcome = judgeRejection(held, accessToken, origin, at);
+    const refusal = refusalBy(refusals, origin);
+    const nowMs = clock.monotonicNow();
+    const replaced = usable()?.token.accessToken !== accessToken;
+    const outcome = replaced
+      ? "already_replaced"
+      : isOnHold(refusal, generation, nowMs)
+        ? "origin_on_hold"
+        : nowMs - forcedAt < forcedIntervalMs
+          ? "too_soon"
+          : // Nothing to replace it with: for other origins it may still be good.
+            isCooling()
+            ? "cooling_down"
+            : "replacing";
     if (outcome === "replacing") {
-      refusals.replaced(origin, generation);
-      forcedAt = at.monotonic;
+      forcedAt = nowMs;
       fence = sequence;
       replacing = true;
-      hold(undefined);
+      lease = undefined;
     }
+    if (replaced || replacing) refusal.replacement = usable() ? generation : generation + 1;
     tell(onEvent, { type: "token_rejected", origin, outcome });
-  }
-
-  function judgeRejection(
-    held: Lease | undefined,
-    accessToken: string,
-    origin: string | undefined,
-    at: Instant,
-  ) {
-    if (held?.token.accessToken !== accessToken) {
-      refusals.late(origin, held?.generation ?? generation + 1);
-      return "already_replaced";
-    }
-    if (refusals.onHold(origin, generation, at.monotonic)) return "origin_on_hold";
-    if (at.monotonic - forcedAt < forcedIntervalMs) return "too_soon";
-    // Nothing to replace it with: for other origins it may still be good.
-    return isCooling(at) ? "cooling_down" : "replacing";
   }
 
   function sourceToken(source: Grant): Promise<Token> {
@@ -357,9 +309,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   async function dispose(): Promise<void> {
     disposed = true;
-    hold(undefined);
+    lease = undefined;
     try {
-      for (const end of [...waiting, ...(flight?.ends ?? [])]) end(disposedError());
+      for (const end of [...waiting.ends, ...(flight?.ends ?? [])]) end(disposedError());
     } catch {
       // Workers: the exchange belongs to another request, and ends by its own deadline.
     }
@@ -370,7 +322,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     getToken,
     peek,
     accepted(token, origin) {
-      if (refusals.size > 0 && token.accessToken === lease?.token.accessToken) refusals.accepted(origin);
+      if (token.accessToken === lease?.token.accessToken) refusals.delete(origin);
     },
     // Some runtimes do not have the symbol yet.
     [Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose)]: dispose,
@@ -386,11 +338,13 @@ function expiredOnArrival(lifetimeMs: number): IamError {
 }
 
 /** The failure that everybody gets until the token endpoint is asked again. */
-function rememberedError(remembered: CoolDown | undefined, at: Instant): IamError {
-  const { error, until } = remembered as CoolDown;
-  const retryAfterMs = Math.ceil(until - at.monotonic);
-  const message = `${error.message} Remembered; asked again in ${retryAfterMs / 1000} s.`;
-  return new TokenEndpointError(error.code, message, { ...error, retryAfterMs });
+function rememberedError({ error, until }: CoolDown, clock: Clock): IamError {
+  const retryAfterMs = Math.ceil(until - clock.monotonicNow());
+  return new TokenEndpointError(
+    error.code,
+    `${error.message} Remembered; asked again in ${retryAfterMs / 1000} s.`,
+    { ...error, retryAfterMs },
+  );
 }
 
 function disposedError(): IamError {

@@ -45,20 +45,17 @@ export function buildTokenRequest(options: {
   clientId?: string | undefined;
   clientSecret?: string | undefined;
 }): TokenRequest {
-  const body = new URLSearchParams();
-  for (const [name, value] of Object.entries(options.form)) if (value !== undefined) body.append(name, value);
+  const { tokenEndpoint, form, clientId, clientSecret = "" } = options;
+  const fields = Object.entries(form).filter((field): field is [string, string] => field[1] !== undefined);
   const headers: Record<string, string> = {
     accept: "application/json",
     "content-type": "application/x-www-form-urlencoded",
   };
-  if (options.clientId !== undefined) {
-    headers.authorization = `Basic ${base64(`${options.clientId}:${options.clientSecret ?? ""}`)}`;
+  if (clientId !== undefined) {
+    const bytes = new TextEncoder().encode(`${clientId}:${clientSecret}`);
+    headers.authorization = `Basic ${btoa(String.fromCharCode(...bytes))}`;
   }
-  return conceal({ method: "POST", url: options.tokenEndpoint }, { headers, body: body.toString() });
-}
-
-function base64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  return conceal({ method: "POST", url: tokenEndpoint }, { headers, body: `${new URLSearchParams(fields)}` });
 }
 
 /**
@@ -67,15 +64,14 @@ function base64(text: string): string {
  * Default: `https://iam.cloud.ibm.com/identity/token`.
  * Errors: `ERR_IAM_CONFIG` for what is not a URL, has credentials, a query or a fragment, or is not https.
  */
-export function resolveTokenEndpoint(endpoint: unknown, options: { allowInsecure: boolean }): string {
-  if (endpoint === undefined) return defaultTokenEndpoint;
-  const text = typeof endpoint === "string" ? endpoint : (endpoint as Partial<URL> | null)?.href;
-  const url = parseUrl(text);
+export function resolveTokenEndpoint(
+  endpoint: unknown = defaultTokenEndpoint,
+  options: { allowInsecure?: boolean | undefined },
+): string {
+  const url = parseUrl(endpoint);
   // An empty query ("https://host/?") leaves nothing in `search`, but is a mistake all the same.
-  if (url === undefined || url.username !== "" || url.password !== "" || /[?#]/.test(`${text}`)) {
-    throw configError(
-      'tokenEndpoint must be an absolute URL without credentials, query and fragment, such as "https://iam.cloud.ibm.com".',
-    );
+  if (url === undefined || hasCredentials(url) || /[?#]/.test(endpoint as string)) {
+    throw configError("tokenEndpoint must be an absolute URL without credentials, query and fragment.");
   }
   requireSecure(url, "tokenEndpoint", options);
   if (/^\/*$|^\/identity\/token\/$/.test(url.pathname)) url.pathname = "/identity/token";
@@ -83,12 +79,17 @@ export function resolveTokenEndpoint(endpoint: unknown, options: { allowInsecure
 }
 
 /** The parsed URL, or undefined for what is not one. */
-export function parseUrl(text: unknown, base?: string): URL | undefined {
+export function parseUrl(text: unknown, base?: string | URL): URL | undefined {
   try {
-    return typeof text === "string" ? new URL(text, base) : undefined;
+    return new URL(text as string, base);
   } catch {
     return undefined;
   }
+}
+
+/** Whether a URL has a user name or a password in it. */
+export function hasCredentials({ username, password }: URL): boolean {
+  return username + password !== "";
 }
 
 /**
@@ -99,13 +100,17 @@ export function parseUrl(text: unknown, base?: string): URL | undefined {
 export function requireSecure(
   url: URL | undefined,
   what: string,
-  { allowInsecure }: { allowInsecure: boolean },
+  { allowInsecure }: { allowInsecure?: boolean | undefined },
 ): void {
-  if (url?.protocol === "https:") return;
-  if (url?.protocol === "http:" && (allowInsecure || isLoopback(url.hostname))) return;
+  if (isSecure(url) || (allowInsecure && url?.protocol === "http:")) return;
   throw configError(
-    `${what} goes to ${url?.origin}, which would send a secret in the clear. Use https (http only to localhost, 127.0.0.1, [::1]).`,
+    `${what} goes to ${url?.origin}: a secret takes https, or http to localhost, 127.0.0.1 and [::1].`,
   );
+}
+
+/** Whether nobody on the way can read along: https, or http that does not leave this machine. */
+export function isSecure(url: URL | undefined): boolean {
+  return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
 }
 
 /**
@@ -113,5 +118,5 @@ export function requireSecure(
  * Names that merely resolve to loopback are not: who answers for them is not in our hands.
  */
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  return /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
 }

@@ -69,25 +69,22 @@ const b64token = /^[\w\-.~+/]+=*$/;
  * export const { lifetimeMs } = parseTokenResponse(tokenResponse({ status: 200, body })); // 3_600_000
  * ```
  */
-export function parseTokenResponse(response: TokenResponse): ParsedTokenResponse {
-  const body = jsonObject(response.body);
-  if (body === undefined) throw invalid("it is no JSON object; did a proxy or a login page answer?");
-  const { access_token, token_type = "Bearer", refresh_token, scope } = body;
+export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenResponse {
+  const members = jsonMembers(() => body);
+  const { access_token, token_type = "Bearer", refresh_token, scope } = members;
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
-  if ((body.error ?? body.errorCode ?? undefined) !== undefined)
-    throw invalid("it holds an error", codeOf(body));
+  if ((members.error ?? members.errorCode ?? undefined) !== undefined)
+    throw invalid("it holds an error", codeOf(members));
   if (typeof access_token !== "string" || !b64token.test(access_token))
-    throw invalid("it has no access_token as of RFC 6750");
+    throw invalid("it is no JSON object with an access_token; did a proxy or a login page answer?");
   if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
     throw invalid("its token_type is not Bearer");
-  for (const value of [refresh_token, scope]) {
-    if (typeof (value ?? "") !== "string") throw invalid("its refresh_token or scope is not a string");
-  }
-  const lifetimeS = lifetimeSeconds(body, access_token, response.date);
+  if (typeof (refresh_token ?? "") !== "string" || typeof (scope ?? "") !== "string")
+    throw invalid("its refresh_token or scope is not a string");
+  const lifetimeS = lifetimeSeconds(members, access_token, date);
   // NaN included: whatever cannot be read is not a lifetime.
-  if (lifetimeS !== undefined && !(lifetimeS > 0 && lifetimeS <= maxLifetimeS)) {
-    throw invalid("its lifetime is not a whole number of seconds from 1 to a year");
-  }
+  if (lifetimeS !== undefined && !(lifetimeS > 0 && lifetimeS <= maxLifetimeS))
+    throw invalid("its expires_in, expiration or exp gives no lifetime from 1 s to a year");
   return conceal(
     { lifetimeMs: lifetimeS && lifetimeS * 1000, scope: (scope as string | null) ?? undefined },
     {
@@ -101,41 +98,32 @@ export function parseTokenResponse(response: TokenResponse): ParsedTokenResponse
 function lifetimeSeconds(
   { expires_in, expiration }: Record<string, unknown>,
   accessToken: string,
-  date = "",
+  date: string | undefined,
 ): number | undefined {
   if ((expires_in ?? undefined) !== undefined) return seconds(expires_in);
-  const sentAt = httpDateMs(date) / 1000;
-  if ((expiration ?? undefined) !== undefined && !Number.isNaN(sentAt)) return seconds(expiration) - sentAt;
-  const { exp, iat } = jwtClaims(accessToken);
+  if ((expiration ?? undefined) !== undefined) {
+    const sentAt = httpDateMs(date) / 1000;
+    const expiresAt = seconds(expiration);
+    if (!Number.isNaN(sentAt) || Number.isNaN(expiresAt)) return expiresAt - sentAt;
+  }
+  // The claims of a JWT, not verified; none in an opaque token.
+  const { exp, iat } = jsonMembers(() =>
+    atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")),
+  );
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
 }
 
 /** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. */
 function seconds(value: unknown): number {
-  return Number.isSafeInteger(value) || (typeof value === "string" && /^\d{1,15}$/.test(value))
-    ? Number(value)
-    : Number.NaN;
+  return typeof value !== "object" && /^\d{1,15}$/.test(value as string) ? Number(value) : Number.NaN;
 }
 
-/** The claims of a JWT, not verified; none for an opaque token. */
-function jwtClaims(accessToken: string): Record<string, unknown> {
+/** The members of a JSON object; none for any other text, and for one that cannot be had. */
+function jsonMembers(text: () => string): Record<string, unknown> {
   try {
-    return (
-      jsonObject(atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) ?? {}
-    );
+    return JSON.parse(text()) ?? {};
   } catch {
     return {};
-  }
-}
-
-function jsonObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && !Array.isArray(value)
-      ? ((value as Record<string, unknown> | null) ?? undefined)
-      : undefined;
-  } catch {
-    return undefined;
   }
 }
 
@@ -147,16 +135,6 @@ function invalid(what: string, errorCode?: string): IamError {
   );
 }
 
-/** What to do about the codes that people meet; docs/errors.md has them all. */
-const advice: Readonly<Record<string, string>> = {
-  BXNIM0308E: "it wants clientId and clientSecret",
-  BXNIM0310E: "the client was not found; check clientId",
-  BXNIM0398E: "this identity may not assume the trusted profile",
-  BXNIM0415E: "the API key was not found; keys are listed at https://cloud.ibm.com/iam/apikeys",
-  BXNIM0434E: "the API key was found in a public place and blocked; make a new one",
-  BXNIM0462E: "the API key is disabled; see https://cloud.ibm.com/iam/apikeys",
-};
-
 /**
  * The error that an answer other than 2xx is, or undefined for 2xx. Pure.
  *
@@ -166,46 +144,41 @@ const advice: Readonly<Record<string, string>> = {
  */
 export function parseTokenErrorResponse(
   response: TokenResponse,
-  { endpoint, nowMs }: { endpoint: string; nowMs: number },
+  endpoint: string,
+  nowMs: number,
 ): TokenEndpointError | undefined {
-  const { status, date } = response;
+  const { status, body, date, retryAfter, transactionId = "" } = response;
   if (status >= 200 && status < 300) return undefined;
-  const errorCode = codeOf(jsonObject(response.body) ?? {});
   const retryable = status === 408 || status === 429 || (status >= 500 && status !== 501);
-  // A header may hold anything; an identifier is all that is wanted.
-  const transactionId = /^[\w.-]{1,80}$/.exec(response.transactionId ?? "")?.[0];
+  const said = {
+    status,
+    errorCode: codeOf(jsonMembers(() => body)),
+    // A header may hold anything; an identifier is all that is wanted.
+    transactionId: /^[\w.-]{1,80}$/.exec(transactionId)?.[0],
+  };
   return new TokenEndpointError(
     retryable ? "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" : "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
-    `The token endpoint ${endpoint} ${retryable ? "cannot answer now" : "refused"}: ${adviceFor(status, errorCode)} (HTTP ${[
-      status,
-      errorCode,
-      transactionId && `transaction ${transactionId}`,
-    ]
-      .filter(Boolean)
-      .join(", ")}).`,
-    {
-      status,
-      errorCode,
-      transactionId,
-      retryable,
-      retryAfterMs: retryable ? retryAfterMs(response.retryAfter, { date, nowMs }) : undefined,
-    },
+    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${adviceFor(status, said.errorCode)}.`,
+    { ...said, retryable, retryAfterMs: retryable ? retryAfterMs(retryAfter, date, nowMs) : undefined },
   );
 }
 
-function adviceFor(status: number, errorCode = ""): string {
+/** What to do; docs/errors.md has it for each code. */
+function adviceFor(status: number, errorCode: string | undefined): string {
   if (status === 429) return "too many token requests";
   if (status >= 500) return "try again later";
-  if (status < 400) return "it redirects, which is never followed with a secret; check tokenEndpoint";
-  if (status === 404 || status === 405) return "it is no token endpoint; check tokenEndpoint";
-  return advice[errorCode] ?? "check the credentials and the parameters of the grant";
+  if (status < 400 || status === 404 || status === 405)
+    return "it is no token endpoint, and a redirect is not followed with a secret; check tokenEndpoint";
+  if (errorCode === "BXNIM0415E")
+    return "the API key was not found; keys are listed at https://cloud.ibm.com/iam/apikeys";
+  return "check the credentials and the parameters of the grant";
 }
 
 /** The machine-readable code of an error body: IAM's, RFC 6749's or the metadata service's; never free text. */
 function codeOf({ errorCode, error, errors }: Record<string, unknown>): string | undefined {
   const code = errorCode ?? error ?? (errors as { code?: unknown }[] | undefined)?.[0]?.code;
   return typeof code === "string" &&
-    /^(?=.{1,64}$)(BXN[A-Z]+\d{4}[A-Z]|[a-z]+(_[a-z]+){1,4}|unauthenticated|unauthorized)$/.test(code)
+    /^(BXN[A-Z]{1,4}\d{4}[A-Z]|[a-z]{1,20}(_[a-z]{1,20}){1,4}|unauth[a-z]{1,12})$/.test(code)
     ? code
     : undefined;
 }

@@ -1,4 +1,5 @@
 import { conceal } from "./secret.ts";
+import type { ParsedTokenResponse } from "./token-response.ts";
 
 /**
  * An access token and what is known of it. Frozen; `accessToken` and `refreshToken` are read by name and shown nowhere.
@@ -28,19 +29,13 @@ export interface Token {
 }
 
 /** Makes a {@link Token}. */
-export function createToken(fields: {
-  accessToken: string;
-  refreshToken: string | undefined;
-  scope: string | undefined;
-  obtainedAt: number;
-  expiresAt: number | undefined;
-}): Token {
-  const { accessToken, refreshToken, scope, obtainedAt, expiresAt } = fields;
-  const shown = {
-    tokenType: "Bearer" as const,
-    expiresAt,
-    obtainedAt,
-    ...(scope !== undefined && { scope }),
-  };
-  return conceal(shown, { accessToken, ...(refreshToken !== undefined && { refreshToken }) });
+export function createToken(
+  { accessToken, refreshToken, scope }: ParsedTokenResponse,
+  obtainedAt: number,
+  expiresAt: number | undefined,
+): Token {
+  return conceal(
+    { tokenType: "Bearer" as const, expiresAt, obtainedAt, ...(scope !== undefined && { scope }) },
+    { accessToken, refreshToken },
+  ) as Token;
 }

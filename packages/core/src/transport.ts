@@ -1,4 +1,5 @@
-import { errorWord, isIamError, TokenEndpointError } from "./errors.ts";
+import { discard } from "./body.ts";
+import { errorWord, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import type { TokenRequest } from "./token-request.ts";
 import { type TokenResponse, tokenResponse } from "./token-response.ts";
 
@@ -38,46 +39,48 @@ const maxBodyBytes = 1_048_576;
  *   createTokenManager({ grant: apiKeyGrant(apiKey), transport: fetchTransport({ fetch }) });
  * ```
  */
-export function fetchTransport(
-  options: { fetch?: typeof globalThis.fetch | undefined } = {},
-): TokenTransport {
-  const given = options.fetch;
+export function fetchTransport({
+  fetch = platformFetch,
+}: {
+  fetch?: typeof globalThis.fetch | undefined;
+} = {}): TokenTransport {
   let noStore = true;
 
-  async function send(request: TokenRequest, signal: AbortSignal): Promise<Response> {
-    const fetch = given ?? globalThis.fetch;
-    const init: RequestInit = {
-      method: request.method,
-      headers: request.headers,
-      redirect: "manual",
-      signal,
-    };
-    if (request.body !== undefined) init.body = request.body;
-    if (!noStore) return fetch(request.url, init);
+  return async ({ url, method, headers, body = null }, { signal }) => {
+    const cache = noStore;
+    const send = async () =>
+      fetch(url, {
+        method,
+        headers,
+        body,
+        signal,
+        redirect: "manual",
+        ...(noStore && { cache: "no-store" }),
+      });
     try {
-      return await fetch(request.url, { ...init, cache: "no-store" });
-    } catch (error) {
-      // Some runtimes throw on the mere presence of `cache`, before anything is sent: a TypeError, or workerd a plain Error.
-      if (!/\bcache\b/.test(String(error))) throw error;
-      noStore = false;
-      return fetch(request.url, init);
-    }
-  }
-
-  return async (request, { signal }) => {
-    try {
-      const response = await send(request, signal);
+      const response = await send().catch((error: unknown) => {
+        // Some runtimes throw on the mere presence of `cache`, before anything is sent: a TypeError, or workerd a plain Error.
+        if (!cache || !/\bcache\b/.test(String(error))) throw error;
+        noStore = false;
+        return send();
+      });
+      const header = (name: string) => response.headers.get(name) ?? undefined;
       return tokenResponse({
         status: response.type === "opaqueredirect" ? 0 : response.status,
-        body: await readBody(response, request.url),
-        date: response.headers.get("date") ?? undefined,
-        retryAfter: response.headers.get("retry-after") ?? undefined,
-        transactionId: response.headers.get("transaction-id") ?? undefined,
+        body: await readBody(response, url),
+        date: header("date"),
+        retryAfter: header("retry-after"),
+        transactionId: header("transaction-id"),
       });
     } catch (error) {
-      throw isIamError(error) ? error : unreachable(request.url, error);
+      throw unreachable(url, error);
     }
   };
+}
+
+/** The platform's fetch, looked up for each request, so that patches apply. */
+export function platformFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  return globalThis.fetch(input, init);
 }
 
 async function readBody(response: Response, url: string): Promise<string> {
@@ -91,7 +94,7 @@ async function readBody(response: Response, url: string): Promise<string> {
     if (done) return text + decoder.decode();
     bytes += value.byteLength;
     if (bytes > maxBodyBytes) {
-      reader.cancel().catch(() => {});
+      discard(reader);
       throw new TokenEndpointError(
         "ERR_IAM_TOKEN_RESPONSE_INVALID",
         `The answer of ${url} is larger than 1 MiB: no token response. Check tokenEndpoint.`,
@@ -102,11 +105,12 @@ async function readBody(response: Response, url: string): Promise<string> {
   }
 }
 
-/** The error for a request that got no answer. */
-export function unreachable(url: string, cause: unknown): TokenEndpointError {
+/** The error for a request that got no answer; what is one of ours already stays as it is. */
+export function unreachable(url: string, cause: unknown, what: string = errorWord(cause)): IamError {
+  if (isIamError(cause)) return cause;
   return new TokenEndpointError(
     "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE",
-    `No answer from the token endpoint ${url} (${errorWord(cause)}). Check network, DNS, proxy and TLS.`,
+    `No answer from the token endpoint ${url} (${what}). Check network, DNS, proxy and TLS.`,
     { cause, retryable: true },
   );
 }

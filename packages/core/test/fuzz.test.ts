@@ -242,7 +242,7 @@ describe("whatever a token endpoint answers", () => {
     holds([fc.integer({ min: 0, max: 700 }), errorBody, header, header, fc.string()], (...answer) => {
       const [status, text, retryAfter, date, transactionId] = answer;
       const response = tokenResponse({ status, body: text, retryAfter, date, transactionId });
-      const error = parseTokenErrorResponse(response, { endpoint: "https://iam.example.com", nowMs: 0 });
+      const error = parseTokenErrorResponse(response, "https://iam.example.com", 0);
       if (status >= 200 && status < 300) return expect(error).toBeUndefined();
       expect(error).toBeInstanceOf(TokenEndpointError);
       const mayPass = [408, 429].includes(status) || (status >= 500 && status !== 501);
@@ -262,7 +262,7 @@ test("a Retry-After is what RFC 9110 allows, in milliseconds that can be waited 
   let read = 0;
   const header = fc.oneof(dateText, numberLike.map(String), spoiled(fc.nat().map(String)));
   holds([header, fc.option(dateText, { nil: undefined }), fc.nat()], (text, date, nowMs) => {
-    const ms = retryAfterMs(text, { date, nowMs });
+    const ms = retryAfterMs(text, date, nowMs);
     const trimmed = text.trim();
     if (ms === undefined) return expect(isDigits(trimmed)).toBe(false);
     read++;
@@ -277,11 +277,10 @@ test("each form of a date means the same moment", () => {
   holds([instant], (date) => {
     const nowMs = 0;
     const expected = Math.floor(date.getTime() / 1000) * 1000;
-    expect(retryAfterMs(date.toUTCString(), { date: undefined, nowMs })).toBe(expected);
-    expect(retryAfterMs(asctime(date), { date: undefined, nowMs })).toBe(expected);
+    expect(retryAfterMs(date.toUTCString(), undefined, nowMs)).toBe(expected);
+    expect(retryAfterMs(asctime(date), undefined, nowMs)).toBe(expected);
     // Two digits of a year mean this century up to 49 only.
-    if (date.getUTCFullYear() < 2050)
-      expect(retryAfterMs(rfc850(date), { date: undefined, nowMs })).toBe(expected);
+    if (date.getUTCFullYear() < 2050) expect(retryAfterMs(rfc850(date), undefined, nowMs)).toBe(expected);
     for (const text of [date.toUTCString(), rfc850(date), asctime(date)]) expect(isHttpDate(text)).toBe(true);
   });
 });
@@ -456,9 +455,7 @@ test("whatever a Location says, a redirect leads to http(s) or fails with a Type
   holds([status, method, location], (code, sent, text) => {
     const headers = outcome(() => new Headers({ location: text }));
     if ("error" in headers) return;
-    const result = outcome(() =>
-      redirectTarget({ status: code, headers: headers.value }, { url: base, method: sent }),
-    );
+    const result = outcome(() => redirectTarget({ status: code, headers: headers.value }, base, sent));
     if ("error" in result) {
       expect(result.error).toBeInstanceOf(TypeError);
       expect(show(result.error)).not.toContain(canary);

@@ -5,7 +5,7 @@ const from = { url: new URL("https://api.example.com/v1/things?x=1#part"), metho
 
 function target(location: string | undefined, status = 302, origin: { url: URL; method: string } = from) {
   const headers = new Headers(location === undefined ? {} : { location });
-  return redirectTarget({ status, headers }, origin);
+  return redirectTarget({ status, headers }, origin.url, origin.method);
 }
 
 describe("a redirect", () => {

@@ -362,7 +362,7 @@ const endpoint = "https://iam.example.com/identity/token";
 
 function errorOf(status: number, body = "", headers: Record<string, string> = {}) {
   const response = tokenResponse({ status, body, ...headers });
-  return parseTokenErrorResponse(response, { endpoint, nowMs: 0 });
+  return parseTokenErrorResponse(response, endpoint, 0);
 }
 
 describe("an answer of the token endpoint", () => {
@@ -512,14 +512,11 @@ describe("an answer of the token endpoint", () => {
     expect(errorOf(status)?.message).toMatch(words);
   });
 
-  test.for(["BXNIM0308E", "BXNIM0310E", "BXNIM0398E", "BXNIM0434E", "BXNIM0462E"])(
-    "with the known code %s says something of its own",
-    (code) => {
-      const advice = (errorCode: string) =>
-        errorOf(400, JSON.stringify({ errorCode }))?.message.replace(errorCode, "");
-      expect(advice(code)).not.toBe(advice("BXNIM9999E"));
-    },
-  );
+  test("with the code of an unknown key says something of its own", () => {
+    const advice = (errorCode: string) =>
+      errorOf(400, JSON.stringify({ errorCode }))?.message.replace(errorCode, "");
+    expect(advice("BXNIM0415E")).not.toBe(advice("BXNIM9999E"));
+  });
 
   test("says when to come back, for what may pass and nothing else", () => {
     const headers = { retryAfter: "7" };
