@@ -33,7 +33,7 @@ app.use("/api", iam.middleware, proxy);
 const server = app.listen(0, "127.0.0.1");
 await once(server, "listening");
 server.on("upgrade", (req, socket, head) => {
-  void iam.upgrade(req, socket, head, () => proxy.upgrade(req, socket as typeof req.socket, head));
+  void iam.upgrade(req, socket, head, proxy.upgrade);
 });
 const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 

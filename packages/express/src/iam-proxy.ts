@@ -1,4 +1,5 @@
 import { type ClientRequest, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   IamError,
@@ -37,8 +38,13 @@ export type IamProxyOptions = ProxyOptions &
 export interface IamProxy {
   /** To be used before the proxy: checks the caller, and waits for a token. */
   readonly middleware: IamMiddleware;
-  /** The same for upgrades to WebSocket, which pass Express by; `next` is called for those that may go on. */
-  readonly upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer, next: () => void) => Promise<void>;
+  /** The same for upgrades to WebSocket, which pass Express by; `next`, the proxy's own `upgrade`, is called for those that may go on. */
+  readonly upgrade: (
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    next: (req: IncomingMessage, socket: Socket, head: Buffer) => void,
+  ) => Promise<void>;
   /** The option `on` of `createProxyMiddleware`. */
   readonly on: {
     readonly proxyReq: (
@@ -91,7 +97,7 @@ const removed = ["authorization", "cookie", "proxy-authorization", "connection",
  *   const iam = iamProxy({ manager, verifier });
  *   const proxy = createProxyMiddleware({ target: "https://api.us-south.cloud.ibm.com", changeOrigin: true, on: iam.on });
  *   const server = express().use(iam.middleware, proxy).listen(3000);
- *   server.on("upgrade", (req, socket, head) => iam.upgrade(req, socket, head, () => proxy.upgrade(req, socket, head)));
+ *   server.on("upgrade", (req, socket, head) => iam.upgrade(req, socket, head, proxy.upgrade));
  * }
  * ```
  */
@@ -169,14 +175,15 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
       );
     },
 
-    async upgrade(req, socket, _head, next) {
+    async upgrade(req, socket, head, next) {
       // Without a listener an error of the socket while we wait would end the process.
       const ignore = () => {};
       socket.on("error", ignore);
       const refusal = await admit(req).catch(unavailable);
       if (socket.destroyed) return;
       if (refusal !== undefined) return answerRaw(socket, refusal);
-      next();
+      // Node's types leave open what kind of stream it is; its HTTP servers have sockets only.
+      next(req, socket as Socket, head);
       socket.off("error", ignore);
     },
 

@@ -6,6 +6,7 @@ import { apiKeyGrant, createTokenManager, isIamError } from "@iam/core";
 import express from "express";
 import express4 from "express-4";
 import { type IamRequest, iamExpress } from "../src/index.ts";
+import { isUnavailable } from "../src/token-unavailable.ts";
 
 for (const [name, make] of [
   ["express 5", express],
@@ -37,7 +38,8 @@ for (const [name, make] of [
                   const response = await iam.fetch(url, Object.assign(init, duplex));
                   resolve({ status: response.status, text: await response.text(), response });
                 } catch (error) {
-                  reject(error);
+                  // What Express is to answer with stands around what IAM said, which the contract asks for.
+                  reject(isUnavailable(error) ? error.cause : error);
                 }
               });
             },

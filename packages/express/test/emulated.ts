@@ -15,14 +15,3 @@ export async function emulated(
   });
   return { emulator, manager, resource: `${emulator.url}/resource`, origins: [emulator.url] };
 }
-
-/** What the emulator's resource says of a request. */
-export interface Echo {
-  method: string;
-  path: string;
-  search: string;
-  jti: string;
-  content_type: string | null;
-  body_bytes: number;
-  body: string;
-}

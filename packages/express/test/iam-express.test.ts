@@ -253,7 +253,7 @@ test.each([
   expect(() => iamExpress(options as unknown as Parameters<typeof iamExpress>[0])).toThrow(
     expect.objectContaining({
       code: "ERR_IAM_CONFIG",
-      message: expect.stringContaining("iamExpress needs a manager"),
+      message: expect.stringContaining("iamExpress needs { manager: "),
     }),
   );
 });

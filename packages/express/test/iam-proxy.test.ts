@@ -59,15 +59,14 @@ async function gateway({ verifier, target, proxy, make = express, clock, ...rest
   const { url, server } = await serving(make().use(guard.middleware, proxying));
   const upgrades = { done: [] as Promise<void>[], passed: 0 };
   server.on("upgrade", (req, socket, head) => {
-    const next = () => {
+    const next: typeof proxying.upgrade = (...args) => {
       upgrades.passed++;
-      proxying.upgrade(req, socket as AddressedSocket, head);
+      proxying.upgrade(...args);
     };
     upgrades.done.push(guard.upgrade(req, socket, head, next));
   });
   return { ...iam, api, guard, proxying, seen, upstream, url, server, upgrades };
 }
-type AddressedSocket = Parameters<ReturnType<typeof createProxyMiddleware>["upgrade"]>[1];
 
 /** A request that may carry what fetch forbids. */
 async function ask(
@@ -401,7 +400,7 @@ describe("a WebSocket", () => {
     const { wsUpstream, guard, handshakes, wsApi } = await webSocketGateway();
     const proxying = createProxyMiddleware({ target: wsUpstream.url, on: guard.on });
     const { server, url } = await serving(() => {});
-    server.on("upgrade", (req, socket, head) => proxying.upgrade(req, socket as AddressedSocket, head));
+    server.on("upgrade", (req, socket, head) => proxying.upgrade(req, socket as Socket, head));
     await expect(open(url.replace("http", "ws"))).rejects.toThrow();
     expect(handshakes).toEqual([]);
     expect(wsApi.bytes).toBe(0);

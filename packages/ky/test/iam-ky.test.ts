@@ -286,7 +286,7 @@ describe("bad input", () => {
     expect(() => iamKy(options as unknown as Parameters<typeof iamKy>[0])).toThrow(
       expect.objectContaining({
         code: "ERR_IAM_CONFIG",
-        message: expect.stringContaining("iamKy needs a manager"),
+        message: expect.stringContaining("iamKy needs { manager: "),
       }),
     );
   });
