@@ -7,10 +7,29 @@ import { build } from "esbuild";
 const core = 'export { createTokenManager, apiKeyGrant } from "@iam/core";';
 const entries = [
   { name: "`createTokenManager` and `apiKeyGrant` of `@iam/core`", contents: core, budget: 6_000 },
-  { name: "the same with `@iam/fetch`", contents: `${core} export { iamFetch } from "@iam/fetch";`, budget: 7_000 },
-  { name: "`@iam/fetch` alone", contents: 'export * from "@iam/fetch";', external: ["@iam/core"], budget: 1_000 },
-  { name: "`@iam/axios` alone", contents: 'export * from "@iam/axios";', external: ["@iam/core", "axios"], budget: 1_500 },
-  { name: "`@iam/ky` alone", contents: 'export * from "@iam/ky";', external: ["@iam/core", "ky"], budget: 1_000 },
+  {
+    name: "the same with `@iam/fetch`",
+    contents: `${core} export { iamFetch } from "@iam/fetch";`,
+    budget: 7_000,
+  },
+  {
+    name: "`@iam/fetch` alone",
+    contents: 'export * from "@iam/fetch";',
+    external: ["@iam/core"],
+    budget: 1_000,
+  },
+  {
+    name: "`@iam/axios` alone",
+    contents: 'export * from "@iam/axios";',
+    external: ["@iam/core", "axios"],
+    budget: 1_500,
+  },
+  {
+    name: "`@iam/ky` alone",
+    contents: 'export * from "@iam/ky";',
+    external: ["@iam/core", "ky"],
+    budget: 1_000,
+  },
 ];
 
 const table = "docs/sizes.md";

@@ -144,14 +144,17 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     url: URL,
     token: Token | undefined,
   ): Promise<Outcome> {
-    if (token === undefined) return { response: await inner(config), home: false };
-    const authorization = `Bearer ${token.accessToken}`;
-    const trail = trailOf(authorization, url, origins, config.beforeRedirect);
     const copy = copyOf(config);
-    copy.url = url.href;
-    copy.baseURL = "";
-    copy.headers = headersWith(config.headers, authorization);
-    copy.beforeRedirect = trail.beforeRedirect;
+    let trail: { home: boolean } = { home: false };
+    if (token !== undefined) {
+      const authorization = `Bearer ${token.accessToken}`;
+      const watched = trailOf(authorization, url, origins, config.beforeRedirect);
+      copy.url = url.href;
+      copy.baseURL = "";
+      copy.headers = headersWith(config.headers, authorization);
+      copy.beforeRedirect = watched.beforeRedirect;
+      trail = watched;
+    }
     let response: AxiosResponse | undefined;
     let failed: Outcome["failed"];
     try {
@@ -162,6 +165,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     }
     // An XMLHttpRequest tells where it has been led.
     const led = response?.request?.responseURL;
+    // Also when it had none: its agent knows the requests of others.
     withoutToken(failed ? failed.error : response, config);
     if (!response) throw failed?.error;
     return { response, failed, home: trail.home && (!led || `${led}`.startsWith(`${url.origin}/`)) };

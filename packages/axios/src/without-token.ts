@@ -4,6 +4,8 @@ type Bag = Record<PropertyKey, unknown>;
 
 const isBag = (value: unknown): value is Bag => typeof value === "object" && value !== null;
 
+const isStream = (value: unknown): boolean => isBag(value) && Boolean(value.pipe || value.getReader);
+
 /** The names of headers that are `Authorization`, in any case. */
 export function authorizationsIn(headers: unknown): string[] {
   return isBag(headers) ? Object.keys(headers).filter((name) => /^authorization$/i.test(name)) : [];
@@ -22,9 +24,10 @@ export function withoutToken(holder: unknown, config: InternalAxiosRequestConfig
   if (!isBag(holder) || depth > 4) return;
   const { config: sent, request, data, event, response, cause } = holder;
   // Errors of a body that is still being read come later, and refer to what is here now.
-  if (isBag(data) && (data.pipe || data.getReader)) {
+  // And a body that was streamed to the request still points at it.
+  if (isStream(data) || isStream(config.data)) {
     if (isBag(sent)) dropAuthorization(sent.headers);
-    for (const each of [request, data, data.req]) forgetHeaders(each);
+    for (const each of [request, data, isBag(data) && data.req]) forgetHeaders(each);
   }
   if (sent) Reflect.set(holder, "config", config);
   if (isBag(request)) Reflect.set(holder, "request", summaryOf(request));

@@ -9,8 +9,6 @@ export type AxiosVersion = (typeof axiosVersions)[number];
 /** The adapters that axios has. */
 export const axiosAdapters = ["http", "xhr", "fetch"] as const;
 
-type AxiosAdapterName = (typeof axiosAdapters)[number];
-
 const packages: Record<AxiosVersion, string> = {
   "1.7.0": "axios-1-7",
   "1.18.1": "axios-1-18",

@@ -5,13 +5,18 @@ import type { AxiosResponse } from "axios";
 import { axiosAdapters, axiosVersions, loadAxios } from "./axios-versions.ts";
 
 const platformFollows = "the platform follows the redirect, and drops the token on the way to another origin";
-const fetchCannot = { "token on redirect to a listed origin": platformFollows };
+const fetchCannot = {
+  "judge redirects": platformFollows,
+  "tell where a redirect led": "the fetch adapter of axios does not give the URL of the response",
+  "send forms": "axios gives its fetch adapter a wrong content type for them on Node, with or without us",
+  "send blobs": "axios gives its fetch adapter a wrong content type for them on Node, with or without us",
+} as const;
 const xhrCannot = {
-  ...fetchCannot,
-  streams: "an XMLHttpRequest takes no stream",
-  forms: "the XMLHttpRequest of jsdom takes the forms of its own window only",
-  blobs: "the XMLHttpRequest of jsdom takes the blobs of its own window only",
-};
+  "judge redirects": platformFollows,
+  "send streams": "an XMLHttpRequest takes no stream",
+  "send forms": "the XMLHttpRequest of jsdom takes the forms of its own window only",
+  "send blobs": "the XMLHttpRequest of jsdom takes the blobs of its own window only",
+} as const;
 
 for (const version of axiosVersions) {
   const { axios, iamAxios } = await loadAxios(version);
@@ -26,7 +31,9 @@ for (const version of axiosVersions) {
         return {
           async send({ body, ...request }) {
             // The http adapter takes the streams of Node.
-            const data = adapter === "http" && body instanceof ReadableStream ? Readable.from(body) : body;
+            const stream = adapter === "http" && body instanceof ReadableStream ? Readable.from(body) : body;
+            // Of bytes that are a part of a buffer axios sends the whole buffer.
+            const data = stream instanceof Uint8Array ? stream.slice() : stream;
             try {
               const response = await client.request<string, AxiosResponse<string>, unknown>({
                 ...request,

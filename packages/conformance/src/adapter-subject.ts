@@ -85,7 +85,9 @@ export type Capability =
   /** A URL is handed to the client as text, and not parsed before. */
   | "take URLs as text"
   /** Redirects are judged one by one; where the platform follows them, it drops the token on the way to another origin. */
-  | "judge redirects";
+  | "judge redirects"
+  /** Where the platform follows redirects, the client tells where they led. */
+  | "tell where a redirect led";
 
 /**
  * An adapter as the contract wants it.

@@ -43,18 +43,22 @@ add(
   },
 );
 
-add("the 401 of another origin that a redirect led to replaces nothing", async (scene) => {
-  await scene.send();
-  const held = await scene.manager.getToken();
-  const other = await scene.anotherOrigin();
-  scene.resourceFault("/resource/from", { kind: "redirect", location: `${other}/resource/to` }, forever);
-  const answer = await scene.send({ url: `${scene.emulator.url}/resource/from` });
-  expect(answer.status).toBe(401);
-  expect(await scene.manager.getToken()).toBe(held);
-  const paths = scene.resourceLog().map(({ path }) => path);
-  expect(paths).toEqual(["/resource", "/resource/from", "/resource/to"]);
-  expect(scene.counters.tokenRequests).toBe(1);
-});
+add(
+  "the 401 of another origin that a redirect led to replaces nothing",
+  async (scene) => {
+    await scene.send();
+    const held = await scene.manager.getToken();
+    const other = await scene.anotherOrigin();
+    scene.resourceFault("/resource/from", { kind: "redirect", location: `${other}/resource/to` }, forever);
+    const answer = await scene.send({ url: `${scene.emulator.url}/resource/from` });
+    expect(answer.status).toBe(401);
+    expect(await scene.manager.getToken()).toBe(held);
+    const paths = scene.resourceLog().map(({ path }) => path);
+    expect(paths).toEqual(["/resource", "/resource/from", "/resource/to"]);
+    expect(scene.counters.tokenRequests).toBe(1);
+  },
+  ["tell where a redirect led"],
+);
 
 add("a token that is refused after a redirect within the origin is replaced", async (scene) => {
   await scene.send();
