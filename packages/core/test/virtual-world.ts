@@ -21,7 +21,7 @@ interface Timer {
 }
 
 /** Monotonic time, wall time and timers, each moved by hand; nothing sleeps. */
-export interface VirtualClock extends Clock {
+interface VirtualClock extends Clock {
   /** Lets time pass on both clocks, firing timers in order and letting promises settle after each. */
   advance(ms: number): Promise<void>;
   /** A suspended machine: the wall clock goes on, monotonic time and timers stand still. */
@@ -39,7 +39,7 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-export function virtualClock(start: { wall?: number; monotonic?: number } = {}): VirtualClock {
+function virtualClock(start: { wall?: number; monotonic?: number } = {}): VirtualClock {
   let { wall = 1_800_000_000_000, monotonic = 5_000 } = start;
   let order = 0;
   const timers = new Set<Timer>();
@@ -87,7 +87,7 @@ export type Answer = (
 ) => TokenResponse | Promise<TokenResponse>;
 
 /** A token endpoint that is told what to answer, and remembers what it was asked. */
-export interface ScriptedEndpoint {
+interface ScriptedEndpoint {
   /** Used for the next requests, one each; then `otherwise`. */
   readonly script: Answer[];
   otherwise: Answer;
