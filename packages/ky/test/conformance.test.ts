@@ -5,6 +5,10 @@ import { iamKy } from "../src/index.ts";
 
 testAdapter({
   name: "ky",
+  cannot: {
+    "take URLs as text":
+      "ky makes a Request of a URL before anything else, and that refuses credentials by itself",
+  },
   core: { createTokenManager, apiKeyGrant, isIamError },
   createClient(settings) {
     const api = ky.extend(iamKy(settings)).extend({ retry: 0, throwHttpErrors: false });
