@@ -37,24 +37,3 @@ export function after(
   signal?.addEventListener("abort", abort);
   return leave;
 }
-
-/**
- * Runs something under a deadline. Its signal aborts when the time is up, and the promise rejects then whether or not
- * the signal is heeded.
- */
-export function withDeadline<T>(
-  scope: Scope,
-  ms: number,
-  timedOut: () => unknown,
-  run: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  return new Promise((resolve, reject) => {
-    const leave = after(scope, ms, (reason = timedOut()) => {
-      reject(reason);
-      controller.abort(reason);
-    });
-    // What runs may throw at once.
-    Promise.resolve(controller.signal).then(run).then(resolve, reject).finally(leave);
-  });
-}

@@ -1,4 +1,4 @@
-import { configError, threw } from "./errors.ts";
+import { configError } from "./errors.ts";
 
 /**
  * A frozen object whose `hidden` members are there to be read by name and show as `[redacted]` everywhere else: in
@@ -34,27 +34,16 @@ export type SecretSource = string | undefined | (() => string | Promise<string>)
  * Errors: `ERR_IAM_CONFIG` that names `what` and says what to change.
  */
 export function secretReader(source: SecretSource, what: string): () => string | Promise<string> {
-  if (typeof source !== "function") {
-    const value = checkSecret(source, what);
-    return () => value;
-  }
-  return async () => {
-    let value: unknown;
-    try {
-      value = await source();
-    } catch (cause) {
-      throw threw(`The function that gives the ${what}`, cause);
-    }
-    return checkSecret(value, what);
-  };
+  if (typeof source === "function") return async () => checkSecret(await source(), what);
+  const value = checkSecret(source, what);
+  return () => value;
 }
 
 /** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
 function checkSecret(value: unknown, what: string): string {
-  if ((value ?? "") === "")
-    throw configError(`There is no ${what}: it is missing or empty. Is the environment variable set?`);
-  if (typeof value === "string" && !/^[\s{"'`]|[\s}"'`]$|[\u0000-\u001f\u007f]/.test(value)) return value;
+  if (typeof value === "string" && value && !/^[\s{"'`]|[\s}"'`]$|[\u0000-\u001f\u007f]/.test(value))
+    return value;
   throw configError(
-    `The ${what} must be a string without white space, quotes or braces around it, and without control characters.`,
+    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has white space, quotes, braces or a control character in it"}.`,
   );
 }

@@ -65,10 +65,10 @@ export type TokenManagerConfig = TokenManagerOptions & {
 export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
   const { grant, allowBrowser, tokenEndpoint } = options ?? {};
   if (typeof grant?.exchange !== "function")
-    throw configError("A grant is missing, such as { grant: apiKeyGrant(key) }.");
+    throw configError("createTokenManager needs { grant: apiKeyGrant(key) }.");
   if (grant.secret !== undefined && !allowBrowser && isBrowser()) {
     throw configError(
-      "A secret does not belong in a browser, where anybody can read it. Ask your own server for a token, or set allowBrowser: true.",
+      "Anybody can read a secret in a browser: let your own server give it a token, or set allowBrowser: true.",
     );
   }
   const defaults = {

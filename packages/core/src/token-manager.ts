@@ -14,7 +14,7 @@ import {
   type TokenManagerOptions,
   type WaitUntil,
 } from "./token-manager-options.ts";
-import type { ParsedTokenResponse } from "./token-response.ts";
+import { invalidResponse, type ParsedTokenResponse } from "./token-response.ts";
 
 /** What a caller wants of `getToken`. */
 export interface GetTokenOptions {
@@ -100,15 +100,11 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let disposed = false;
 
   function peek(): Token | undefined {
-    return lease !== undefined && freshness(lease, clock) === "fresh" ? lease.token : undefined;
+    return freshness(lease, clock) === "fresh" ? lease?.token : undefined;
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
-    if (options === undefined) {
-      const token = peek();
-      if (token !== undefined) return token;
-    }
-    return acquire(options ?? {});
+    return (options ? undefined : peek()) ?? acquire(options ?? {});
   }
 
   async function acquire({
@@ -128,7 +124,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       if (disposed) throw disposedError();
       let held = usable();
       if (held !== undefined && satisfies(held)) {
-        if (freshness(held, clock) === "expiring" && !liveFlight() && !isCooling())
+        if (freshness(held, clock) === "expiring" && !liveFlight() && !cooling())
           inBackground(begin("expiring").result, waitUntil);
         return held.token;
       }
@@ -139,7 +135,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         if (satisfies(held)) return held.token;
       }
       throw configError(
-        `minValidityMs is ${minValidityMs}, but tokens live ${held.lifetimeMs} ms here, and this one less. Ask for less.`,
+        `minValidityMs is ${minValidityMs}, but tokens live at most ${held.lifetimeMs} ms: ask for less.`,
       );
     }
   }
@@ -147,8 +143,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   /** Waits for the exchange under way, or begins one. Undefined: look at the state again. */
   async function obtain(reason: ExchangeReason, signal: AbortSignal | undefined): Promise<Lease | undefined> {
     const live = liveFlight();
-    const remembered = coolDown;
-    if (live === undefined && remembered !== undefined && isCooling()) {
+    const remembered = cooling();
+    if (!live && remembered) {
       const error = rememberedError(remembered, clock);
       if (!(await secretChanged(remembered))) throw error;
       if (coolDown === remembered) coolDown = undefined;
@@ -176,12 +172,12 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       : undefined;
   }
 
-  function isCooling(): boolean {
-    return coolDown !== undefined && clock.monotonicNow() < coolDown.until;
+  function cooling(): CoolDown | undefined {
+    return coolDown && clock.monotonicNow() < coolDown.until ? coolDown : undefined;
   }
 
   function usable(): Lease | undefined {
-    return lease !== undefined && freshness(lease, clock) !== "expired" ? lease : undefined;
+    return freshness(lease, clock) === "expired" ? undefined : lease;
   }
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
@@ -236,7 +232,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       if (remainingMs(held, clock) < remainingMs(life, clock)) life = held;
       life = { ...life, refreshMs: life.usableMs };
     }
-    if (freshness(life, clock) === "expired") throw expiredOnArrival(lifetimeMs);
+    if (freshness(life, clock) === "expired")
+      throw invalidResponse(`a token that lives ${lifetimeMs / 1000} s and had expired on arrival`);
     const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
     const next: Lease = { ...life, token: createToken(parsed, start.wall, expiresAt) };
     const committed = sequence > fence && !disposed;
@@ -267,11 +264,12 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   /** Whether the secret that was refused has been replaced since; asked at most once a second. */
   async function secretChanged(refusal: CoolDown): Promise<boolean> {
     const nowMs = clock.monotonicNow();
-    if (refusal.secret === undefined || refusal.error.retryable) return false;
-    if (nowMs - refusal.secretCheckedAt < secretCheckIntervalMs) return false;
+    const { secret, error, secretCheckedAt } = refusal;
+    if (secret === undefined || error.retryable || nowMs - secretCheckedAt < secretCheckIntervalMs)
+      return false;
     refusal.secretCheckedAt = nowMs;
     try {
-      return (await grant.secret?.()) !== refusal.secret;
+      return (await grant.secret?.()) !== secret;
     } catch {
       return false;
     }
@@ -288,7 +286,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         : nowMs - forcedAt < forcedIntervalMs
           ? "too_soon"
           : // Nothing to replace it with: for other origins it may still be good.
-            isCooling()
+            cooling()
             ? "cooling_down"
             : "replacing";
     if (outcome === "replacing") {
@@ -329,26 +327,17 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   };
 }
 
-function expiredOnArrival(lifetimeMs: number): IamError {
-  return new TokenEndpointError(
-    "ERR_IAM_TOKEN_RESPONSE_INVALID",
-    `The token endpoint gave a token that lives ${lifetimeMs / 1000} s and had expired when it arrived.`,
-    { status: 200, retryable: true },
-  );
-}
-
 /** The failure that everybody gets until the token endpoint is asked again. */
 function rememberedError({ error, until }: CoolDown, clock: Clock): IamError {
   const retryAfterMs = Math.ceil(until - clock.monotonicNow());
-  return new TokenEndpointError(
-    error.code,
-    `${error.message} Remembered; asked again in ${retryAfterMs / 1000} s.`,
-    { ...error, retryAfterMs },
-  );
+  return new TokenEndpointError(error.code, `${error.message} Remembered for ${retryAfterMs / 1000} s.`, {
+    ...error,
+    retryAfterMs,
+  });
 }
 
 function disposedError(): IamError {
-  return configError("This token manager has been disposed of. Make a new one.");
+  return configError("The token manager has been disposed of: make a new one.");
 }
 
 /**

@@ -103,20 +103,15 @@ export function requireSecure(
   { allowInsecure }: { allowInsecure?: boolean | undefined },
 ): void {
   if (isSecure(url) || (allowInsecure && url?.protocol === "http:")) return;
-  throw configError(
-    `${what} goes to ${url?.origin}: a secret takes https, or http to localhost, 127.0.0.1 and [::1].`,
-  );
-}
-
-/** Whether nobody on the way can read along: https, or http that does not leave this machine. */
-export function isSecure(url: URL | undefined): boolean {
-  return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
+  throw configError(`${what} ${url?.origin} must be https, or http to localhost, 127.0.0.1 or [::1].`);
 }
 
 /**
- * Whether a host of a parsed URL is this machine by its very spelling: 127.0.0.0/8, `[::1]`, or exactly `localhost`.
- * Names that merely resolve to loopback are not: who answers for them is not in our hands.
+ * Whether nobody on the way can read along: https, or http that does not leave this machine.
+ *
+ * That is told by the very spelling of the host: 127.0.0.0/8, `[::1]`, or exactly `localhost`. Names that merely resolve to
+ * loopback are not: who answers for them is not in our hands.
  */
-export function isLoopback(hostname: string): boolean {
-  return /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
+export function isSecure(url: URL | undefined): boolean {
+  return /^https:|^http:\/\/(localhost|\[::1\]|127(\.\d+){3})$/.test(`${url?.protocol}//${url?.hostname}`);
 }
