@@ -37,3 +37,26 @@ export function after(
   signal?.addEventListener("abort", abort);
   return leave;
 }
+
+/**
+ * What a promise gives, waited for in a scope: undefined when the time is up, and a rejection when the scope is ended or the
+ * signal aborts.
+ *
+ * It has a timer of its own: on Workers the promise of a request that has ended never settles.
+ */
+export function within<T>(
+  scope: Scope,
+  ms: number,
+  promise: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  return new Promise<T | undefined>((resolve, reject) => {
+    const leave = after(
+      scope,
+      ms,
+      (reason) => (reason === undefined ? resolve(undefined) : reject(reason)),
+      signal,
+    );
+    promise.then(resolve, reject).finally(leave);
+  });
+}

@@ -113,13 +113,10 @@ export function configError(message: string, options?: IamErrorOptions): IamErro
 
 /** The error for a function of the caller's that threw. */
 export function threw(what: string, cause: unknown): IamError {
-  return configError(
-    `${what} threw ${errorWord(cause)}. Its message is not shown, for it may hold a secret: log it there.`,
-    {
-      cause,
-      retryable: true,
-    },
-  );
+  return configError(`${what} threw ${errorWord(cause)}; more is not shown, it may hold a secret.`, {
+    cause,
+    retryable: true,
+  });
 }
 
 /**

@@ -91,7 +91,7 @@ export function createExchange(
         ),
       );
     } catch (error) {
-      throw isIamError(error) ? error : threw(`The grant ${grant.kind}, or a function given to it,`, error);
+      throw isIamError(error) ? error : threw(`The grant ${grant.kind}, or a function of it,`, error);
     }
   };
 }

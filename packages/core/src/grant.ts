@@ -123,7 +123,7 @@ function clientSecretReader(
 ): (() => string | Promise<string>) | undefined {
   if (clientId === undefined && clientSecret === undefined) return undefined;
   if (typeof clientId !== "string" || clientId === "" || clientSecret === undefined) {
-    throw configError("clientId and clientSecret belong together: give both or neither.");
+    throw configError("Give both clientId and clientSecret, or neither.");
   }
   return secretReader(clientSecret, "client secret");
 }

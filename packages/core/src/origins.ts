@@ -107,7 +107,7 @@ const wildcardHost = /^([^.:]+\.)+[^.:\d][^.:]*$/;
 
 /** Customers host under containers, codeengine, lb and s3-web there; only the S3 API hosts are IBM's alone. */
 const hostOfAnybody =
-  /^(?!s3(\.private|\.direct)?\.[a-z\d-]+(\.(us|eu|ap))?\.cloud-object-storage\.appdomain)(.+\.)?appdomain\.cloud$/;
+  /^(?!s3(\.(?!s3)[a-z\d-]+){1,3}\.cloud-object-storage\.appdomain)(.+\.)?appdomain\.cloud$/;
 
 /** What matches the origins that a pattern allows. */
 function readPattern(pattern: unknown): RegExp {
@@ -129,7 +129,7 @@ function readPattern(pattern: unknown): RegExp {
 
 function notAnOrigin(text: string): IamError {
   return configError(
-    `origins: "${text.slice(0, 100)}" is not "https://host", "https://host:port", "https://*.two.labels" or http to loopback.`,
+    `origins: "${text.slice(0, 100)}" is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
   );
 }
 

@@ -44,6 +44,6 @@ function checkSecret(value: unknown, what: string): string {
   if (typeof value === "string" && value && !/^[\s{"'`]|[\s}"'`]$|[\u0000-\u001f\u007f]/.test(value))
     return value;
   throw configError(
-    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has white space, quotes, braces or a control character in it"}.`,
+    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has white space, quotes, braces or a control character"}.`,
   );
 }

@@ -1,10 +1,10 @@
 import type { Clock } from "./clock.ts";
-import type { Scope } from "./deadline.ts";
+import { after, type Scope, within } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import { type ExchangeReason, inBackground, tell } from "./events.ts";
 import { createExchange } from "./exchange.ts";
 import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
-import { type Flight, startBeating, waitFor } from "./flight.ts";
+import type { Flight } from "./flight.ts";
 import type { Grant } from "./grant.ts";
 import { isOnHold, type Refusals, refusalBy } from "./refusals.ts";
 import { coolDownMs } from "./retry.ts";
@@ -61,6 +61,9 @@ interface CoolDown {
 }
 
 const forcedIntervalMs = 5000;
+/** Some runtimes do not have the symbol yet. */
+const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose);
 const secretCheckIntervalMs = 1000;
 
 /**
@@ -116,27 +119,24 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }: GetTokenOptions): Promise<Token> {
     if (!(minValidityMs >= 0 && minValidityMs < Infinity))
       throw configError("minValidityMs must be 0 or more.");
-    if (rejected !== undefined)
-      reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
+    if (rejected != null) reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
     const satisfies = (held: Lease) => remainingMs(held, clock) >= minValidityMs;
     for (;;) {
       signal?.throwIfAborted();
       if (disposed) throw disposedError();
       let held = usable();
-      if (held !== undefined && satisfies(held)) {
+      if (held && satisfies(held)) {
         if (freshness(held, clock) === "expiring" && !liveFlight() && !cooling())
           inBackground(begin("expiring").result, waitUntil);
         return held.token;
       }
       // Another exchange helps only when tokens live that long, and when it would give another token at all.
-      if (held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
+      if (!held || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
         held = await obtain(held ? "validity" : "absent", signal);
-        if (held === undefined) continue;
+        if (!held) continue;
         if (satisfies(held)) return held.token;
       }
-      throw configError(
-        `minValidityMs is ${minValidityMs}, but tokens live at most ${held.lifetimeMs} ms: ask for less.`,
-      );
+      throw configError(`minValidityMs is more than the ${held.lifetimeMs} ms that tokens live.`);
     }
   }
 
@@ -154,15 +154,17 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     const { beats, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
-    try {
-      const obtained = await waitFor(result, waiting, joinTimeoutMs, signal);
-      // Not one sign of life all the while: the request that began it has ended.
-      if (obtained === undefined && flight === current && current.beats === beats) flight = undefined;
-      return stale ? undefined : obtained;
-    } catch (error) {
-      if (stale && isIamError(error)) return undefined;
-      throw error;
-    }
+    const answer = result.then(
+      (obtained) => (stale ? undefined : obtained),
+      (error: unknown): undefined => {
+        // Any other is the runtime's own, on Workers: the request that began the exchange has ended.
+        if (!stale && isIamError(error)) throw error;
+      },
+    );
+    const obtained = await within(waiting, joinTimeoutMs, answer, signal);
+    // Not one sign of life all the while: the request that began it has ended.
+    if (!obtained && flight === current && current.beats === beats) flight = undefined;
+    return obtained;
   }
 
   /** The exchange that can still end by itself: past its deadline its own timer should have ended it. */
@@ -187,21 +189,29 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       reason,
       clock,
       background: reason === "expiring",
-      attempts: failures === 0 && /absent|validity/.test(reason) ? 3 : 1,
+      attempts: reason === "absent" && !failures ? 3 : 1,
       ends: new Set(),
       sequence: ++sequence,
       start: { wall: clock.wallNow(), monotonic: clock.monotonicNow() },
       beats: 0,
       // One turn later, so that a listener which asks for a token finds this exchange complete.
-      result: Promise.resolve().then(() => run(current)),
+      result: Promise.resolve()
+        .then(() => run(current))
+        .finally(() => stopBeating()),
+    };
+    let stopBeating = () => {};
+    // Two signs of life in each wait, as long as the timers of the exchange run.
+    const beat = () => {
+      current.beats++;
+      stopBeating = after(current, joinTimeoutMs / 2, beat);
     };
     flight = current;
+    beat();
     return current;
   }
 
   async function run(current: Flight<Lease>): Promise<Lease> {
     const { reason, start } = current;
-    const stopBeating = startBeating(current, joinTimeoutMs);
     tell(onEvent, { type: "exchange_started", reason });
     try {
       return commit(current, await exchange(current, lease?.token));
@@ -213,11 +223,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         durationMs: clock.monotonicNow() - start.monotonic,
         coolDownMs: startCoolDown(current, error),
         error,
-        held: usable() !== undefined,
+        held: !!usable(),
       });
       throw error;
     } finally {
-      stopBeating();
       if (flight === current) flight = undefined;
     }
   }
@@ -233,7 +242,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       life = { ...life, refreshMs: life.usableMs };
     }
     if (freshness(life, clock) === "expired")
-      throw invalidResponse(`a token that lives ${lifetimeMs / 1000} s and had expired on arrival`);
+      throw invalidResponse(`a token of ${lifetimeMs / 1000} s that expired on the way`);
     const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
     const next: Lease = { ...life, token: createToken(parsed, start.wall, expiresAt) };
     const committed = sequence > fence && !disposed;
@@ -313,7 +322,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     } catch {
       // Workers: the exchange belongs to another request, and ends by its own deadline.
     }
-    await Promise.all(Array.from(sources.values(), (source) => source[Symbol.asyncDispose]()));
+    for (const source of sources.values()) await source[asyncDispose]();
   }
 
   return {
@@ -322,8 +331,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     accepted(token, origin) {
       if (token.accessToken === lease?.token.accessToken) refusals.delete(origin);
     },
-    // Some runtimes do not have the symbol yet.
-    [Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose)]: dispose,
+    [asyncDispose]: dispose,
   };
 }
 
@@ -337,7 +345,7 @@ function rememberedError({ error, until }: CoolDown, clock: Clock): IamError {
 }
 
 function disposedError(): IamError {
-  return configError("The token manager has been disposed of: make a new one.");
+  return configError("This token manager has been disposed of.");
 }
 
 /**

@@ -2,7 +2,7 @@ import { configError } from "./errors.ts";
 import { conceal } from "./secret.ts";
 
 /** Where IBM Cloud IAM answers token requests. Source: https://cloud.ibm.com/apidocs/iam-identity-token-api */
-const defaultTokenEndpoint = "https://iam.cloud.ibm.com/identity/token";
+const defaultTokenEndpoint = "https://iam.cloud.ibm.com";
 
 /**
  * One HTTP request that asks for a token. Headers and body hold secrets: they are read by name and shown nowhere.
@@ -70,11 +70,11 @@ export function resolveTokenEndpoint(
 ): string {
   const url = parseUrl(endpoint);
   // An empty query ("https://host/?") leaves nothing in `search`, but is a mistake all the same.
-  if (url === undefined || hasCredentials(url) || /[?#]/.test(endpoint as string)) {
+  if (!url || hasCredentials(url) || /[?#]/.test(endpoint as string)) {
     throw configError("tokenEndpoint must be an absolute URL without credentials, query and fragment.");
   }
   requireSecure(url, "tokenEndpoint", options);
-  if (/^\/*$|^\/identity\/token\/$/.test(url.pathname)) url.pathname = "/identity/token";
+  if (/^(\/identity\/token)?\/*$/.test(url.pathname)) url.pathname = "/identity/token";
   return url.href;
 }
 
@@ -103,7 +103,7 @@ export function requireSecure(
   { allowInsecure }: { allowInsecure?: boolean | undefined },
 ): void {
   if (isSecure(url) || (allowInsecure && url?.protocol === "http:")) return;
-  throw configError(`${what} ${url?.origin} must be https, or http to localhost, 127.0.0.1 or [::1].`);
+  throw configError(`${what} ${url?.origin} must be https, or http to loopback.`);
 }
 
 /**

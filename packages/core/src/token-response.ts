@@ -74,7 +74,7 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
   if ((members.error ?? members.errorCode) != null) throw invalidResponse("an error", codeOf(members));
   if (typeof access_token !== "string" || !/^[\w\-.~+/]+=*$/.test(access_token))
-    throw invalidResponse("no JSON that has an access_token: did a proxy or a login page answer?");
+    throw invalidResponse("no access_token in JSON: is it a proxy or a login page?");
   if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
     throw invalidResponse("a token_type other than Bearer");
   if (typeof (refresh_token ?? "") !== "string" || typeof (scope ?? "") !== "string")
@@ -82,7 +82,7 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
   const lifetimeS = lifetimeSeconds(members, access_token, date);
   // NaN included: whatever cannot be read is not a lifetime.
   if (lifetimeS !== undefined && !(lifetimeS > 0 && lifetimeS <= maxLifetimeS))
-    throw invalidResponse("no lifetime from 1 s to a year in expires_in, expiration or exp");
+    throw invalidResponse("no lifetime from 1 s to a year (expires_in)");
   return conceal(
     { lifetimeMs: lifetimeS && lifetimeS * 1000, scope: (scope as string | null) ?? undefined },
     {
@@ -169,10 +169,10 @@ function adviceFor(status: number, errorCode: string | undefined): string {
     : status >= 500
       ? "try again later"
       : status < 400 || status === 404 || status === 405
-        ? "no token endpoint, or a redirect; check tokenEndpoint"
+        ? "a redirect, or no token endpoint; check tokenEndpoint"
         : errorCode === "BXNIM0415E"
           ? "the API key was not found among https://cloud.ibm.com/iam/apikeys"
-          : "check the credentials and the grant";
+          : "check the credentials";
 }
 
 /** The machine-readable code of an error body: IAM's, RFC 6749's or the metadata service's; never free text. */
