@@ -185,6 +185,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   function begin(wanted: ExchangeReason): Flight<Lease> {
     const reason = replacing ? "rejected" : wanted;
     replacing = false;
+    let stopBeating = () => {};
     const current: Flight<Lease> = {
       reason,
       clock,
@@ -199,7 +200,6 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         .then(() => run(current))
         .finally(() => stopBeating()),
     };
-    let stopBeating = () => {};
     // Two signs of life in each wait, as long as the timers of the exchange run.
     const beat = () => {
       current.beats++;

@@ -100,9 +100,9 @@ function lifetimeSeconds(
 ): number | undefined {
   if (expires_in != null) return seconds(expires_in);
   if (expiration != null) {
-    const lifetimeS = seconds(expiration) - httpDateMs(date) / 1000;
-    // A server without a Date does not say how long; one whose expiration cannot be read is wrong.
-    if (!Number.isNaN(lifetimeS) || Number.isNaN(seconds(expiration))) return lifetimeS;
+    const expiresAt = seconds(expiration);
+    const sentAt = httpDateMs(date) / 1000;
+    if (sentAt || !expiresAt) return expiresAt - sentAt;
   }
   // The claims of a JWT, not verified; none in an opaque token.
   const { exp, iat } = jsonMembers(() =>
@@ -111,9 +111,9 @@ function lifetimeSeconds(
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
 }
 
-/** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. */
+/** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. 0 for anything else. */
 function seconds(value: unknown): number {
-  return typeof value !== "object" && /^\d{1,15}$/.test(value as string) ? Number(value) : Number.NaN;
+  return typeof value !== "object" && /^\d{1,15}$/.test(value as string) ? Number(value) : 0;
 }
 
 /** The members of a JSON object; none for any other text, and for one that cannot be had. */
