@@ -1,6 +1,6 @@
 // The public API of each package as a report in docs/api: a change to it fails `pnpm check` until the report is updated by
 // `pnpm api --write`, so that it is seen in review. Also a check that every export is documented.
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { Extractor, ExtractorConfig } from "@microsoft/api-extractor";

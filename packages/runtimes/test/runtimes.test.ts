@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { startEmulator } from "@iam/emulator";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sandbox } from "./install-tarballs.ts";

@@ -11,7 +11,7 @@ import { chromium } from "playwright-core";
 import { sandbox } from "./install-tarballs.ts";
 
 /** Where the emulator is, and the key that it knows. */
-export interface Place {
+interface Place {
   readonly iam: string;
   readonly apiKey: string;
   readonly allowBrowser?: boolean;
