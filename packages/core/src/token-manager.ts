@@ -186,6 +186,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
     const reason = replacing ? "rejected" : wanted;
+    // Not when it was rejected: an exchange that was under way then may have held this one up.
+    if (replacing) forcedAt = clock.monotonicNow();
     replacing = false;
     const current: Flight<Lease> = {
       reason,
@@ -292,7 +294,6 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
             ? "cooling_down"
             : "replacing";
     if (outcome === "replacing") {
-      forcedAt = nowMs;
       fence = sequence;
       replacing = true;
       lease = undefined;

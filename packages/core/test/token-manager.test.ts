@@ -726,6 +726,26 @@ describe("401", () => {
     expect(endpoint.requests).toHaveLength(3);
   });
 
+  test("forced exchanges are at least 5 s apart, also when a slow refresh held one of them up", async () => {
+    const { manager, endpoint, clock } = world();
+    const first = await manager.getToken();
+    await clock.advance(refreshPoint);
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    await manager.getToken();
+    const waiting = watch(manager.getToken({ rejected: first, origin: "https://a.cloud.ibm.com" }));
+    await clock.advance(3_900);
+    gate.release();
+    await settle();
+    const second = waiting.value;
+    expect(endpoint.requests).toHaveLength(3);
+    await clock.advance(4_999);
+    expect(await manager.getToken({ rejected: second, origin: "https://b.cloud.ibm.com" })).toBe(second);
+    await clock.advance(1);
+    expect(await manager.getToken({ rejected: second, origin: "https://c.cloud.ibm.com" })).not.toBe(second);
+    expect(endpoint.requests).toHaveLength(4);
+  });
+
   test("a rejection while the endpoint is left alone keeps the token for the other origins", async () => {
     const { manager, endpoint, clock, events } = world();
     const token = await manager.getToken();
