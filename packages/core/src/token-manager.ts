@@ -94,6 +94,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let generation = 0;
   /** Exchanges up to this one began too early to be held: a newer token, or a rejection, came after that. */
   let fence = 0;
+  /** The token that was rejected, until the next exchange has ended. */
+  let suspect: Lease | undefined;
   /** A rejected token was dropped, and the exchange that replaces it has not begun. */
   let replacing = false;
   let forcedAt = -Infinity;
@@ -134,7 +136,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       }
       // Another exchange helps only when tokens live that long, and when it would give another token at all.
       if (held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
-        held = await obtain(held ? "validity" : "absent", signal);
+        held = await obtain(held, signal);
         if (held === undefined) continue;
         if (satisfies(held)) return held.token;
       }
@@ -145,7 +147,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   /** Waits for the exchange under way, or begins one. Undefined: look at the state again. */
-  async function obtain(reason: ExchangeReason, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+  async function obtain(
+    held: Lease | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Lease | undefined> {
     const live = liveFlight();
     const remembered = coolDown;
     if (live === undefined && remembered !== undefined && isCooling()) {
@@ -154,7 +159,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       if (coolDown === remembered) coolDown = undefined;
       return undefined;
     }
-    const current = live ?? begin(reason);
+    const current = live ?? begin(held ? "validity" : "absent");
     const { beats, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
@@ -164,7 +169,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       if (obtained === undefined && flight === current && current.beats === beats) flight = undefined;
       return stale ? undefined : obtained;
     } catch (error) {
-      if (stale && isIamError(error)) return undefined;
+      if ((stale || usable() !== held) && isIamError(error)) return undefined;
       throw error;
     }
   }
@@ -213,6 +218,14 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       return commit(current, await exchange(current, lease?.token));
     } catch (cause) {
       const error = cause as TokenEndpointError;
+      if (flight === current) {
+        if (suspect && error.retryable) {
+          // No answer: other origins may still accept it. Due at once, so that it does not stay longer than it must.
+          lease = { ...suspect, refreshMs: 0 };
+          replacing = false;
+        }
+        suspect = undefined;
+      }
       tell(onEvent, {
         type: "exchange_failed",
         reason,
@@ -245,7 +258,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (committed) {
       fence = sequence;
       failures = 0;
-      coolDown = undefined;
+      coolDown = suspect = undefined;
       generation++;
       lease = next;
     }
@@ -296,6 +309,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (outcome === "replacing") {
       fence = sequence;
       replacing = true;
+      suspect = lease;
       lease = undefined;
     }
     if (replaced || replacing) refusal.replacement = usable() ? generation : generation + 1;
@@ -310,7 +324,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   async function dispose(): Promise<void> {
     disposed = true;
-    lease = undefined;
+    lease = suspect = undefined;
     try {
       for (const end of [...waiting.ends, ...(flight?.ends ?? [])]) end(disposedError());
     } catch {

@@ -662,7 +662,7 @@ describe("401", () => {
     endpoint.otherwise = failing(500);
     const waiting = watch(manager.getToken({ rejected: token, origin }));
     await clock.advance(9_000);
-    expect(waiting).toMatchObject({ state: "rejected", error: { status: 500 } });
+    expect(waiting.value?.accessToken).toBe(token.accessToken);
     expect(endpoint.requests).toHaveLength(2);
     expect(events.filter(({ type }) => type === "exchange_started").at(-1)).toEqual({
       type: "exchange_started",
@@ -756,6 +756,72 @@ describe("401", () => {
     expect(await manager.getToken({ rejected: token, origin })).toBe(token);
     expect(events.at(-1)).toEqual({ type: "token_rejected", origin, outcome: "cooling_down" });
     expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test.for([
+    ["no answer", unreachable],
+    ["a 503", failing(503)],
+    ["a web page", () => ({ ...ok(), body: "<html>" })],
+    ["silence", hanging],
+  ] as const)(
+    "a token that one origin rejected stays good for the others when its replacement meets %s",
+    async ([, answer]) => {
+      const { manager, endpoint, clock } = world();
+      const token = await manager.getToken();
+      endpoint.otherwise = answer;
+      const waiting = [watch(manager.getToken({ rejected: token, origin })), watch(manager.getToken())];
+      await clock.advance(4_000);
+      // The origin that rejected it gets it back too: its own 401 is then the answer.
+      for (const each of waiting) expect(each.value?.accessToken).toBe(token.accessToken);
+      expect((await manager.getToken()).accessToken).toBe(token.accessToken);
+      expect(manager.peek()).toBeUndefined();
+      expect(endpoint.requests).toHaveLength(2);
+      // As soon as the endpoint may be asked again, anybody's call replaces it.
+      endpoint.otherwise = granting();
+      await clock.advance(2_000);
+      await manager.getToken();
+      await settle();
+      expect((await manager.getToken()).accessToken).not.toBe(token.accessToken);
+      expect(endpoint.requests).toHaveLength(3);
+    },
+  );
+
+  test("a rejected token that is served while the endpoint is down is asked about less and less often", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = failing(503);
+    for (let second = 0; second < 60; second++) {
+      const again = await manager.getToken({ rejected: token, origin });
+      expect(again.accessToken).toBe(token.accessToken);
+      await clock.advance(1_000);
+    }
+    // The forced one, then 2, 4, 8, 16 s apart.
+    expect(endpoint.requests.length).toBeLessThanOrEqual(1 + 6);
+    await clock.advance(hour);
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 503 });
+  });
+
+  test("a rejected token is not served again when its replacement is refused", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = failing(400);
+    expect(await failureOf(manager.getToken({ rejected: token, origin }))).toMatchObject({ status: 400 });
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 400 });
+    endpoint.otherwise = failing(503);
+    await clock.advance(30_000);
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 503 });
+  });
+
+  test("disposal forgets a rejected token too", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = hanging;
+    const waiting = watch(manager.getToken({ rejected: token, origin }));
+    await settle();
+    await manager[Symbol.asyncDispose]();
+    await clock.advance(10_000);
+    expect(waiting).toMatchObject({ state: "rejected", error: { code: "ERR_IAM_CONFIG" } });
+    expect(manager.peek()).toBeUndefined();
   });
 });
 
