@@ -6,7 +6,7 @@ import { createExchange } from "./exchange.ts";
 import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
 import { type Flight, startBeating, waitFor } from "./flight.ts";
 import type { Grant } from "./grant.ts";
-import { isOnHold, type Refusals, refusalBy } from "./refusals.ts";
+import { forgive, isOnHold, type Refusals, refusalBy } from "./refusals.ts";
 import { coolDownMs } from "./retry.ts";
 import { createToken, type Token } from "./token.ts";
 import {
@@ -40,7 +40,10 @@ export interface TokenManager {
   getToken(options?: GetTokenOptions): Promise<Token>;
   /** The held token while it is fresh; undefined when there is none, or when `getToken` should be asked. Never waits. */
   peek(): Token | undefined;
-  /** Tells that a resource accepted a token: what was held against its origin for earlier 401s is forgotten. */
+  /**
+   * Tells that a resource accepted a token: what was held against its origin for earlier 401s is forgotten, at most once
+   * in 15 min.
+   */
   accepted(token: Token, origin: string): void;
   /** Ends everything: waiting callers and later calls get `ERR_IAM_CONFIG`, the held token is forgotten. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -337,7 +340,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     getToken,
     peek,
     accepted(token, origin) {
-      if (token.accessToken === lease?.token.accessToken) refusals.delete(origin);
+      if (token.accessToken === lease?.token.accessToken) forgive(refusals, origin, clock.monotonicNow());
     },
     // Some runtimes do not have the symbol yet.
     [Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose)]: dispose,

@@ -715,6 +715,55 @@ describe("401", () => {
     expect(await manager.getToken({ rejected: second, origin })).not.toBe(second);
   });
 
+  test("an origin with a path that accepts every token and one that accepts none costs few exchanges", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(86_400);
+    let token = await manager.getToken();
+    for (let second = 0; second < 3600; second++) {
+      token = await manager.getToken({ rejected: token, origin });
+      manager.accepted(token, origin);
+      await clock.advance(1_000);
+    }
+    // In each 15 min: one after being forgiven, one at once, then after holds of 30, 60, 120, 240 and 480 s.
+    expect(endpoint.requests.length).toBeLessThanOrEqual(1 + 4 * 7);
+    expect(endpoint.requests.length).toBeGreaterThan(10);
+  });
+
+  test("an origin is forgiven again 15 min after it was last", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(86_400);
+    const replace = async (token: Token) => {
+      await clock.advance(5_000);
+      return manager.getToken({ rejected: token, origin });
+    };
+    const first = await replace(await manager.getToken());
+    manager.accepted(first, origin);
+    const second = await replace(first);
+    manager.accepted(second, origin);
+    // Not forgiven a second time: it refuses the replacement too.
+    expect(await replace(second)).toBe(second);
+    await clock.advance(900_000 - 10_001);
+    const third = await replace(second);
+    expect(third).not.toBe(second);
+    manager.accepted(third, origin);
+    expect(await replace(third)).not.toBe(third);
+  });
+
+  test("a thousand origins that refuse are remembered, and the oldest is forgotten first", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(86_400);
+    const first = await manager.getToken();
+    const second = await manager.getToken({ rejected: first, origin });
+    for (let other = 1; other < 1_000; other++)
+      await manager.getToken({ rejected: first, origin: `https://${other}.cloud.ibm.com` });
+    await clock.advance(5_000);
+    expect(await manager.getToken({ rejected: second, origin })).toBe(second);
+    for (let other = 0; other < 1_000; other++)
+      await manager.getToken({ rejected: first, origin: `https://again-${other}.cloud.ibm.com` });
+    expect(await manager.getToken({ rejected: second, origin })).not.toBe(second);
+    expect(endpoint.requests).toHaveLength(3);
+  });
+
   test("forced exchanges are at least 5 s apart, whoever asks", async () => {
     const { manager, endpoint, clock } = world();
     const first = await manager.getToken();
