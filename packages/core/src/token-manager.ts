@@ -158,7 +158,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     const remembered = coolDown;
     if (live === undefined && remembered !== undefined && isCooling()) {
       const error = rememberedError(remembered, clock);
-      if (!(await secretChanged(remembered))) throw error;
+      if (!(await waitFor(secretChanged(remembered), waiting, joinTimeoutMs, signal))) throw error;
       if (coolDown === remembered) coolDown = undefined;
       return undefined;
     }

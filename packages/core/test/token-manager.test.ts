@@ -547,6 +547,48 @@ describe("failures", () => {
     expect(endpoint.requests).toHaveLength(1);
   });
 
+  test("a secret that comes after the deadline is not sent", async () => {
+    let give: (key: string) => void = () => {};
+    const late = new Promise<string>((resolve) => {
+      give = resolve;
+    });
+    const { manager, endpoint, clock } = world({ grant: apiKeyGrant(() => late) });
+    const waiting = watch(manager.getToken());
+    await clock.advance(9_000);
+    expect(waiting.state).toBe("rejected");
+    give(apiKey);
+    await settle();
+    expect(endpoint.requests).toHaveLength(0);
+  });
+
+  test("a refused key whose replacement is looked for in vain holds nobody up", async () => {
+    let readable: Promise<string> = Promise.resolve(apiKey);
+    const { manager, endpoint, clock } = world({ grant: apiKeyGrant(() => readable) });
+    endpoint.otherwise = failing(400);
+    await failureOf(manager.getToken());
+    readable = new Promise(() => {});
+    await clock.advance(1_000);
+    const waiting = watch(manager.getToken());
+    const others = [watch(manager.getToken()), watch(manager.getToken())];
+    await settle();
+    for (const { error } of others) expect(error).toMatchObject({ status: 400 });
+    await clock.advance(2_000);
+    expect(waiting).toMatchObject({ state: "rejected", error: { status: 400 } });
+    const leaving = new AbortController();
+    const gone = watch(manager.getToken({ signal: leaving.signal }));
+    await settle();
+    leaving.abort(new Error("gone"));
+    await settle();
+    expect(gone).toMatchObject({ state: "rejected", error: new Error("gone") });
+    await clock.advance(1_000);
+    const last = watch(manager.getToken());
+    await settle();
+    await manager[Symbol.asyncDispose]();
+    await settle();
+    expect(last).toMatchObject({ state: "rejected", error: { code: "ERR_IAM_CONFIG" } });
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
   test("a secret that never comes ends with the deadline", async () => {
     const { manager, clock } = world({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
     const waiting = watch(manager.getToken());
