@@ -1,7 +1,7 @@
 import { createBudget } from "./budget.ts";
 import { after, type Scope, withDeadline } from "./deadline.ts";
 import { configError, isIamError, TokenEndpointError, threw } from "./errors.ts";
-import type { Grant } from "./grant.ts";
+import type { ExchangeContext } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Token } from "./token.ts";
 import type { TokenManagerConfig } from "./token-manager-options.ts";
@@ -22,30 +22,31 @@ export interface ExchangeRun extends Scope {
   secret?: string;
   /** The secret could not be read: the token endpoint is not to blame. */
   secretFailed?: boolean;
+  /** Where it asked last. */
+  url?: string;
 }
 
 /** Runs one exchange to its end: a checked token response, or an IamError. */
 export type Exchange = (run: ExchangeRun, previous: Token | undefined) => Promise<ParsedTokenResponse>;
 
 /** Makes the function that runs exchanges: deadlines per attempt and overall, retries, budget. Its state is the budget. */
-export function createExchange(
-  config: TokenManagerConfig,
-  source: (grant: Grant) => Promise<Token>,
-): Exchange {
+export function createExchange(config: TokenManagerConfig, source: ExchangeContext["source"]): Exchange {
   const { clock, grant, tokenEndpoint, transport, random, deadlineMs, attemptDeadlineMs } = config;
   const { maxTokenRequestsPerMinute } = config;
   const budget = createBudget(maxTokenRequestsPerMinute);
 
   /** Runs something under a deadline that counts as no answer. */
-  function within<T>(run: ExchangeRun, url: string, ms: number, task: (signal: AbortSignal) => Promise<T>) {
-    return withDeadline(run, ms, () => unreachable(url, undefined, `after ${ms / 1000} s`), task);
+  function within<T>(run: ExchangeRun, ms: number, task: (signal: AbortSignal) => Promise<T>) {
+    const timedOut = () => unreachable(run.url ?? tokenEndpoint, undefined, `after ${ms / 1000} s`);
+    return withDeadline(run, ms, timedOut, task);
   }
 
   async function attempt(run: ExchangeRun, request: TokenRequest, ms: number): Promise<TokenResponse> {
     const { url } = request;
+    run.url = url;
     const waitMs = budget(clock.monotonicNow());
     if (waitMs > 0) throw overBudget(maxTokenRequestsPerMinute, waitMs);
-    const response = await within(run, url, ms, (signal) => transport(request, { signal }));
+    const response = await within(run, ms, (signal) => transport(request, { signal }));
     const failure = parseTokenErrorResponse(response, url, clock.wallNow());
     if (failure) throw failure;
     return response;
@@ -68,7 +69,7 @@ export function createExchange(
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
-      requireSecure(parseUrl(request.url), "A token request", config);
+      requireSecure(parseUrl(request.url), "A token request", grant.allowInsecure ? grant : config);
       const remainingMs = () => endsAt - clock.monotonicNow();
       for (let made = 1; ; made++) {
         // Ended meanwhile, in a pause or while the secret was read: this would be a second request in flight.
@@ -85,7 +86,7 @@ export function createExchange(
     }
 
     try {
-      const response = await within(run, tokenEndpoint, deadlineMs, (signal) =>
+      const response = await within(run, deadlineMs, (signal) =>
         grant.exchange({
           tokenEndpoint,
           previous,

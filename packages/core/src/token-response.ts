@@ -50,7 +50,8 @@ export interface ParsedTokenResponse {
 
 /** A year and a day. Longer is a mistake, most likely a date where a duration belongs. */
 const maxLifetimeS = 367 * 86_400;
-const b64token = /^[\w\-.~+/]+=*$/;
+/** What a bearer token is made of. Source: RFC 6750 section 2.1. */
+export const b64token: RegExp = /^[\w\-.~+/]+=*$/;
 
 /**
  * Reads a successful token response. Pure.
@@ -106,11 +107,13 @@ function lifetimeSeconds(
     const expiresAt = seconds(expiration);
     if (!Number.isNaN(sentAt) || Number.isNaN(expiresAt)) return expiresAt - sentAt;
   }
-  // The claims of a JWT, not verified; none in an opaque token.
-  const { exp, iat } = jsonMembers(() =>
-    atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")),
-  );
+  const { exp, iat } = jwtClaims(accessToken);
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
+}
+
+/** The claims of a JWT, not verified; none in an opaque token. */
+export function jwtClaims(accessToken: string): Record<string, unknown> {
+  return jsonMembers(() => atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")));
 }
 
 /** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. */
@@ -119,7 +122,7 @@ function seconds(value: unknown): number {
 }
 
 /** The members of a JSON object; none for any other text, and for one that cannot be had. */
-function jsonMembers(text: () => string): Record<string, unknown> {
+export function jsonMembers(text: () => string): Record<string, unknown> {
   try {
     return JSON.parse(text()) ?? {};
   } catch {
