@@ -1,7 +1,7 @@
 import { createBudget } from "./budget.ts";
 import { after, type Scope, withDeadline } from "./deadline.ts";
 import { configError, isIamError, TokenEndpointError, threw } from "./errors.ts";
-import type { Grant } from "./grant.ts";
+import type { ExchangeContext } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Token } from "./token.ts";
 import type { TokenManagerConfig } from "./token-manager-options.ts";
@@ -28,10 +28,7 @@ export interface ExchangeRun extends Scope {
 export type Exchange = (run: ExchangeRun, previous: Token | undefined) => Promise<ParsedTokenResponse>;
 
 /** Makes the function that runs exchanges: deadlines per attempt and overall, retries, budget. Its state is the budget. */
-export function createExchange(
-  config: TokenManagerConfig,
-  source: (grant: Grant) => Promise<Token>,
-): Exchange {
+export function createExchange(config: TokenManagerConfig, source: ExchangeContext["source"]): Exchange {
   const { clock, grant, tokenEndpoint, transport, random, deadlineMs, attemptDeadlineMs } = config;
   const { maxTokenRequestsPerMinute } = config;
   const budget = createBudget(maxTokenRequestsPerMinute);
@@ -68,7 +65,7 @@ export function createExchange(
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
-      requireSecure(parseUrl(request.url), "A token request", config);
+      requireSecure(parseUrl(request.url), "A token request", grant.allowInsecure ? grant : config);
       const remainingMs = () => endsAt - clock.monotonicNow();
       for (let made = 1; ; made++) {
         try {

@@ -301,10 +301,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     tell(onEvent, { type: "token_rejected", origin, outcome });
   }
 
-  function sourceToken(source: Grant): Promise<Token> {
+  function sourceToken(source: Grant, options?: GetTokenOptions): Promise<Token> {
     const known = sources.get(source) ?? createTokenManager({ ...config, grant: source });
     sources.set(source, known);
-    return known.getToken();
+    return known.getToken(options);
   }
 
   async function dispose(): Promise<void> {

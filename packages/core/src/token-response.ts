@@ -106,11 +106,13 @@ function lifetimeSeconds(
     const expiresAt = seconds(expiration);
     if (!Number.isNaN(sentAt) || Number.isNaN(expiresAt)) return expiresAt - sentAt;
   }
-  // The claims of a JWT, not verified; none in an opaque token.
-  const { exp, iat } = jsonMembers(() =>
-    atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")),
-  );
+  const { exp, iat } = jwtClaims(accessToken);
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
+}
+
+/** The claims of a JWT, not verified; none in an opaque token. */
+export function jwtClaims(accessToken: string): Record<string, unknown> {
+  return jsonMembers(() => atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")));
 }
 
 /** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. */
@@ -119,7 +121,7 @@ function seconds(value: unknown): number {
 }
 
 /** The members of a JSON object; none for any other text, and for one that cannot be had. */
-function jsonMembers(text: () => string): Record<string, unknown> {
+export function jsonMembers(text: () => string): Record<string, unknown> {
   try {
     return JSON.parse(text()) ?? {};
   } catch {
