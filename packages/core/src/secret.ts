@@ -1,4 +1,4 @@
-import { configError, threw } from "./errors.ts";
+import { configError, isIamError, threw } from "./errors.ts";
 
 /**
  * A frozen object whose `hidden` members are there to be read by name and show as `[redacted]` everywhere else: in
@@ -29,7 +29,8 @@ export function conceal<Shown extends object, Hidden extends object>(
 export type SecretSource = string | undefined | (() => string | Promise<string>);
 
 /**
- * A reader of a secret. A value is checked at once, a function's answer each time it is read.
+ * A reader of a secret. A value is checked at once, a function's answer each time it is read. An IamError of the function
+ * is passed on as it is.
  *
  * Errors: `ERR_IAM_CONFIG` that names `what` and says what to change.
  */
@@ -43,7 +44,7 @@ export function secretReader(source: SecretSource, what: string): () => string |
     try {
       value = await source();
     } catch (cause) {
-      throw threw(`The function that gives the ${what}`, cause);
+      throw isIamError(cause) ? cause : threw(`The function that gives the ${what}`, cause);
     }
     return checkSecret(value, what);
   };
