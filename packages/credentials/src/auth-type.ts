@@ -33,7 +33,8 @@ export function authTypeOf(properties: Properties): AuthType {
 }
 
 function impliedType(properties: Properties): AuthType {
-  const has = (...names: readonly PropertyName[]) => names.some((name) => properties.text(name) !== undefined);
+  const has = (...names: readonly PropertyName[]) =>
+    names.some((name) => properties.text(name) !== undefined);
   if (has("APIKEY", "APIKEY_FILE", "IAM_APIKEY", "REFRESH_TOKEN")) return "iam";
   if (properties.source === "VCAP_SERVICES" && has("USERNAME", "PASSWORD")) return "basic";
   if (has("IAM_PROFILE_ID", "IAM_PROFILE_NAME", "IAM_PROFILE_CRN")) return "container";
@@ -43,7 +44,10 @@ function impliedType(properties: Properties): AuthType {
 function undecided(properties: Properties): IamError {
   const { nameOf, ignored, source } = properties;
   if (properties.isSet("APIKEY")) return properties.problem("APIKEY", "is empty.");
-  const set = [...propertyNames.filter(properties.isSet).map(nameOf), ...ignored.map((name) => `${name} (not read)`)];
+  const set = [
+    ...propertyNames.filter(properties.isSet).map(nameOf),
+    ...ignored.map((name) => `${name} (not read)`),
+  ];
   return new IamError(
     "ERR_IAM_CONFIG",
     `Nothing says how to authenticate: set ${nameOf("APIKEY")}, or ${nameOf("AUTH_TYPE")} with what it needs, in the same source (${source}). It has only ${set.join(", ")}.`,

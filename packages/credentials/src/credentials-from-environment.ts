@@ -1,10 +1,7 @@
-import { resolve } from "node:path";
-import { apiKeyGrant, type Grant, IamError } from "@iam/core";
-import { firstOf, type Link } from "./links.ts";
-import { secretFile } from "./secret-file.ts";
-import { serviceOf, type TokenService } from "./service-from-environment.ts";
-import { type Found, lookForCredentials } from "./sources.ts";
-import { type Surroundings, type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
+import { firstOf } from "./links.ts";
+import { type TokenService, tokenServiceOf } from "./service.ts";
+import { lookForCredentials } from "./sources.ts";
+import { type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
 
 /** Options of {@link credentialsFromEnvironment}. Read once. */
 export interface CredentialsFromEnvironmentOptions extends SurroundingsOptions {
@@ -39,29 +36,4 @@ export function credentialsFromEnvironment(options: CredentialsFromEnvironmentOp
   const whose = service === undefined ? "IBM Cloud" : `the service ${service}`;
   const { found, links } = firstOf(lookForCredentials(wanted, surroundings), whose);
   return tokenServiceOf(found, links, surroundings);
-}
-
-/** What was found in a source, when it is for tokens. Errors: `ERR_IAM_CONFIG`. */
-export function tokenServiceOf(found: Found, links: readonly Link[], surroundings: Surroundings): TokenService {
-  if ("plainKey" in found) {
-    const { source } = found.plainKey;
-    return { authType: "iam", grant: plainGrant(found, surroundings), source, links };
-  }
-  const { properties } = found;
-  const service = serviceOf(properties, links, surroundings);
-  if ("grant" in service) return service;
-  throw new IamError(
-    "ERR_IAM_CONFIG",
-    `The authentication type is ${service.authType} (${service.source}), which has no token: do without a token manager; serviceFromEnvironment() gives what there is.`,
-  );
-}
-
-function plainGrant({ plainKey }: Extract<Found, { plainKey: unknown }>, { cwd }: Surroundings): Grant {
-  const { name, source, value, isFile } = plainKey;
-  if (isFile) return apiKeyGrant(secretFile(resolve(cwd, value)));
-  try {
-    return apiKeyGrant(value);
-  } catch (cause) {
-    throw new IamError("ERR_IAM_CONFIG", `${name} (${source}): ${(cause as Error).message}`, { cause });
-  }
 }

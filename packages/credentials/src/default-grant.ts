@@ -7,10 +7,11 @@ import {
   type VpcInstanceGrantOptions,
   vpcInstanceGrant,
 } from "@iam/core";
-import { type CredentialsFromEnvironmentOptions, tokenServiceOf } from "./credentials-from-environment.ts";
+import type { CredentialsFromEnvironmentOptions } from "./credentials-from-environment.ts";
 import { firstOf, type Link, type Look } from "./links.ts";
 import { isSomething } from "./read-file.ts";
 import { crTokenFile, crTokenFiles } from "./secret-file.ts";
+import { tokenServiceOf } from "./service.ts";
 import { lookForCredentials } from "./sources.ts";
 import { type Surroundings, surroundingsOf } from "./surroundings.ts";
 

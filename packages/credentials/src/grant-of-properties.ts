@@ -6,14 +6,14 @@ import {
   type Grant,
   IamError,
   isIamError,
+  type McspGrantOptions,
   mcspGrant,
   refreshTokenGrant,
-  type McspGrantOptions,
   staticTokenGrant,
   type VpcInstanceGrantOptions,
   vpcInstanceGrant,
 } from "@iam/core";
-import { type Properties, PropertyError } from "./properties.ts";
+import { type Properties, PropertyError, type PropertyName } from "./properties.ts";
 import { crTokenFile, secretFile } from "./secret-file.ts";
 
 /** The authentication types that end in a token, spelt as IBM's SDKs do. */
@@ -36,7 +36,9 @@ export interface GrantAndEndpoint {
 /** Paths in properties are relative to the working directory. */
 type InFile = (path: string) => string;
 
-const builders: Readonly<Record<TokenAuthType, (properties: Properties, inFile: InFile) => GrantAndEndpoint>> = {
+const builders: Readonly<
+  Record<TokenAuthType, (properties: Properties, inFile: InFile) => GrantAndEndpoint>
+> = {
   bearerToken: (properties) => ({ grant: staticTokenGrant(properties.required("BEARER_TOKEN")) }),
   iam: (properties, inFile) => ({ grant: iamGrant(properties, inFile), ...endpointOf(properties) }),
   iamAssume: (properties, inFile) => ({
@@ -46,7 +48,10 @@ const builders: Readonly<Record<TokenAuthType, (properties: Properties, inFile: 
     }),
     ...endpointOf(properties),
   }),
-  container: (properties, inFile) => ({ grant: containerGrant(properties, inFile), ...endpointOf(properties) }),
+  container: (properties, inFile) => ({
+    grant: containerGrant(properties, inFile),
+    ...endpointOf(properties),
+  }),
   vpc: (properties) => ({ grant: vpcGrant(properties) }),
   cp4d: (properties, inFile) => ({ grant: cp4dGrant(properties, inFile) }),
   mcsp: (properties, inFile) => ({
@@ -55,28 +60,54 @@ const builders: Readonly<Record<TokenAuthType, (properties: Properties, inFile: 
   mcspv2: (properties, inFile) => ({ grant: mcspV2Grant(properties, inFile) }),
 };
 
-/** Whether a text is one of the types that end in a token. */
-export function isTokenAuthType(text: string): text is TokenAuthType {
-  return Object.hasOwn(builders, text);
-}
-
 /**
  * The grant that a service's properties describe, and the token endpoint when they name another than IAM's.
  *
- * Errors: `ERR_IAM_CONFIG` that names the property, or the properties and the grant that refused them.
+ * Errors: `ERR_IAM_CONFIG` that names the property and its source.
  */
 export function grantOf(authType: TokenAuthType, properties: Properties, inFile: InFile): GrantAndEndpoint {
   if (authType !== "bearerToken") refuseUnverifiedTls(properties);
   try {
     return builders[authType](properties, inFile);
-  } catch (error) {
-    if (!isIamError(error) || error instanceof PropertyError) throw error;
-    throw new IamError(
-      "ERR_IAM_CONFIG",
-      `The properties of authentication type ${authType} (${properties.source}): ${error.message}`,
-      { cause: error },
-    );
+  } catch (cause) {
+    if (!isIamError(cause) || cause instanceof PropertyError) throw cause;
+    const message = inWordsOf(properties, cause.message);
+    throw new IamError("ERR_IAM_CONFIG", `${authType} (${properties.source}): ${message}`, { cause });
   }
+}
+
+/** How grants call what they were given, and the property that it was. */
+const optionNames: Readonly<Record<string, PropertyName>> = {
+  "The API key": "APIKEY",
+  "The client secret": "CLIENT_SECRET",
+  "The password": "PASSWORD",
+  "The refresh token": "REFRESH_TOKEN",
+  account: "IAM_ACCOUNT_ID",
+  apiKey: "APIKEY",
+  clientId: "CLIENT_ID",
+  password: "PASSWORD",
+  profileCrn: "IAM_PROFILE_CRN",
+  profileId: "IAM_PROFILE_ID",
+  profileName: "IAM_PROFILE_NAME",
+  scope: "SCOPE",
+  scopeCollectionType: "SCOPE_COLLECTION_TYPE",
+  scopeId: "SCOPE_ID",
+  tokenLifetimeS: "TOKEN_LIFETIME",
+  url: "AUTH_URL",
+  username: "USERNAME",
+  version: "VPC_IMS_VERSION",
+};
+
+/** What a grant says about its options, said about the properties; the first time of each, which is where it is the name. */
+function inWordsOf({ nameOf }: Properties, message: string): string {
+  const seen = new Set<string>();
+  const names = new RegExp(`\\b(${Object.keys(optionNames).join("|")})\\b`, "g");
+  return message.replace(/^\w+Grant: /, "").replace(names, (name) => {
+    const property = optionNames[name];
+    if (property === undefined || seen.has(name)) return name;
+    seen.add(name);
+    return nameOf(property);
+  });
 }
 
 function refuseUnverifiedTls(properties: Properties): void {
@@ -89,7 +120,10 @@ function refuseUnverifiedTls(properties: Properties): void {
 
 /** The API key itself, or what reads it from a file; `IAM_APIKEY` is how IBM's Java SDK also spells it. */
 function apiKeyOf(properties: Properties, inFile: InFile): string | (() => string) {
-  const [value, file] = [properties.text("APIKEY") ?? properties.text("IAM_APIKEY"), properties.text("APIKEY_FILE")];
+  const [value, file] = [
+    properties.text("APIKEY") ?? properties.text("IAM_APIKEY"),
+    properties.text("APIKEY_FILE"),
+  ];
   if (value !== undefined && file !== undefined)
     throw properties.problem("APIKEY_FILE", `and ${properties.nameOf("APIKEY")} are both set: remove one.`);
   return file === undefined ? (value ?? properties.required("APIKEY")) : secretFile(inFile(file));
@@ -98,7 +132,9 @@ function apiKeyOf(properties: Properties, inFile: InFile): string | (() => strin
 function clientAndScope(properties: Properties) {
   const [clientId, clientSecret] = [properties.text("CLIENT_ID"), properties.text("CLIENT_SECRET")];
   if ((clientId === undefined) !== (clientSecret === undefined)) {
-    const [given, missing] = clientId ? (["CLIENT_ID", "CLIENT_SECRET"] as const) : (["CLIENT_SECRET", "CLIENT_ID"] as const);
+    const [given, missing] = clientId
+      ? (["CLIENT_ID", "CLIENT_SECRET"] as const)
+      : (["CLIENT_SECRET", "CLIENT_ID"] as const);
     throw properties.problem(given, `is set without ${properties.nameOf(missing)}: set both or neither.`);
   }
   return { clientId, clientSecret, scope: properties.text("SCOPE") };
@@ -116,7 +152,8 @@ function profileOf(properties: Properties) {
 function endpointOf(properties: Properties): { tokenEndpoint?: string } {
   const url = properties.text("AUTH_URL");
   if (url === undefined) return {};
-  if (!URL.canParse(url)) throw properties.problem("AUTH_URL", "is not a URL such as https://iam.cloud.ibm.com.");
+  if (!URL.canParse(url))
+    throw properties.problem("AUTH_URL", "is not a URL such as https://iam.cloud.ibm.com.");
   const base = url.replace(/\/+$/, "").replace(/\/+identity\/token$/, "");
   return { tokenEndpoint: `${base}/identity/token` };
 }
@@ -132,7 +169,8 @@ function iamGrant(properties: Properties, inFile: InFile): Grant {
         `and ${properties.nameOf(property)} are both set: remove one.`,
       );
   }
-  if (client.clientId === undefined) throw properties.problem("CLIENT_ID", "is missing: a refresh token belongs to a client.");
+  if (client.clientId === undefined)
+    throw properties.problem("CLIENT_ID", "is missing: a refresh token belongs to a client.");
   return refreshTokenGrant({ refreshToken, clientId: client.clientId, clientSecret: client.clientSecret });
 }
 
@@ -179,7 +217,9 @@ function mcspV2Grant(properties: Properties, inFile: InFile): Grant {
   return mcspGrant(apiKeyOf(properties, inFile), {
     url: properties.required("AUTH_URL"),
     // Whatever it is, the grant checks it.
-    scopeCollectionType: properties.required("SCOPE_COLLECTION_TYPE") as McspGrantOptions["scopeCollectionType"],
+    scopeCollectionType: properties.required(
+      "SCOPE_COLLECTION_TYPE",
+    ) as McspGrantOptions["scopeCollectionType"],
     scopeId: properties.required("SCOPE_ID"),
     includeBuiltinActions: properties.flag("INCLUDE_BUILTIN_ACTIONS"),
     includeCustomActions: properties.flag("INCLUDE_CUSTOM_ACTIONS"),

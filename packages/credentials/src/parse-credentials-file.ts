@@ -43,7 +43,8 @@ function quotedAt(lines: string, start: number): Omit<Setting, "name"> | undefin
   let close = start + 1;
   while (close < lines.length && lines[close] !== quote) close += isEscaped(lines, close, quote) ? 2 : 1;
   const end = close + 1;
-  if (close >= lines.length || !/^[^\S\n]*(#|$)/.test(lines.slice(end, endOfLine(lines, end)))) return undefined;
+  if (close >= lines.length || !/^[^\S\n]*(#|$)/.test(lines.slice(end, endOfLine(lines, end))))
+    return undefined;
   const inside = lines.slice(start + 1, close);
   const value = quote === '"' ? inside.replace(/\\n/g, "\n").replace(/\\r/g, "\r") : inside;
   return { value, end };

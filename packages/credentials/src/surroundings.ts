@@ -12,7 +12,9 @@ export interface SurroundingsOptions {
 }
 
 /** {@link SurroundingsOptions} with their defaults. */
-export type Surroundings = { readonly [K in keyof SurroundingsOptions]-?: NonNullable<SurroundingsOptions[K]> };
+export type Surroundings = {
+  readonly [K in keyof SurroundingsOptions]-?: NonNullable<SurroundingsOptions[K]>;
+};
 
 /** Where this process is, unless told otherwise. */
 export function surroundingsOf({ env, cwd, home }: SurroundingsOptions): Surroundings {

@@ -7,8 +7,14 @@ import { IamError } from "@iam/core";
  * Errors: `ERR_IAM_CONFIG` for what is not JSON, or not of that shape; without its text, which holds credentials.
  * Source: https://docs.cloudfoundry.org/devguide/deploy-apps/environment-variable.html#VCAP-SERVICES
  */
-export function vcapCredentials(text: string, service: string): Readonly<Record<string, unknown>> | undefined {
-  const services = Object.entries(objectIn(text)).map(([key, instances]) => ({ key, instances: listOf(instances) }));
+export function vcapCredentials(
+  text: string,
+  service: string,
+): Readonly<Record<string, unknown>> | undefined {
+  const services = Object.entries(objectIn(text)).map(([key, instances]) => ({
+    key,
+    instances: listOf(instances),
+  }));
   const named = services.flatMap(({ instances }) => instances).find(({ name }) => name === service);
   const instance = named ?? services.find(({ key }) => key === service)?.instances[0];
   const { credentials } = instance ?? {};
@@ -23,7 +29,10 @@ function objectIn(text: string): Readonly<Record<string, unknown>> {
     // Its message would quote the text.
   }
   if (isObject(value)) return value;
-  throw new IamError("ERR_IAM_CONFIG", "VCAP_SERVICES is set, but is not a JSON object. Correct or unset it.");
+  throw new IamError(
+    "ERR_IAM_CONFIG",
+    "VCAP_SERVICES is set, but is not a JSON object. Correct or unset it.",
+  );
 }
 
 function listOf(instances: unknown): readonly Readonly<Record<string, unknown>>[] {
