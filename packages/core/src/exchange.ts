@@ -1,7 +1,7 @@
 import { createBudget } from "./budget.ts";
 import { after, type Scope } from "./deadline.ts";
 import { configError, isIamError, threw } from "./errors.ts";
-import type { Grant } from "./grant.ts";
+import type { ExchangeContext } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Token } from "./token.ts";
 import type { TokenManagerConfig } from "./token-manager-options.ts";
@@ -22,16 +22,15 @@ export interface ExchangeRun extends Scope {
   secret?: string;
   /** The secret could not be read: the token endpoint is not to blame. */
   secretFailed?: boolean;
+  /** Where it asked last. */
+  url?: string;
 }
 
 /** Runs one exchange to its end: a checked token response, or an IamError. */
 export type Exchange = (run: ExchangeRun, previous: Token | undefined) => Promise<ParsedTokenResponse>;
 
 /** Makes the function that runs exchanges: deadlines per attempt and overall, retries, budget. Its state is the budget. */
-export function createExchange(
-  config: TokenManagerConfig,
-  source: (grant: Grant) => Promise<Token>,
-): Exchange {
+export function createExchange(config: TokenManagerConfig, source: ExchangeContext["source"]): Exchange {
   const { clock, grant, tokenEndpoint, transport, random, deadlineMs, attemptDeadlineMs } = config;
   const spend = createBudget(config.maxTokenRequestsPerMinute);
 
@@ -46,6 +45,27 @@ export function createExchange(
     }
   }
 
+  /**
+   * Runs a task under a deadline. When the time is up its signal aborts, and the promise rejects whether or not the signal is
+   * heeded: no answer came.
+   */
+  function withDeadline<T>(
+    run: ExchangeRun,
+    ms: number,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const controller = new AbortController();
+    return new Promise((resolve, reject) => {
+      const noAnswer = () => unreachable(run.url ?? tokenEndpoint, undefined, `after ${ms / 1000} s`);
+      const leave = after(run, ms, (reason = noAnswer()) => {
+        reject(reason);
+        controller.abort(reason);
+      });
+      // The task may throw at once.
+      Promise.resolve(controller.signal).then(task).then(resolve, reject).finally(leave);
+    });
+  }
+
   return async (run, previous) => {
     const endsAt = clock.monotonicNow() + deadlineMs;
     const remainingMs = () => endsAt - clock.monotonicNow();
@@ -54,15 +74,15 @@ export function createExchange(
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
       const { url } = request;
-      requireSecure(parseUrl(url), "A token request to", config);
+      run.url = url;
+      requireSecure(parseUrl(url), "A token request to", grant.allowInsecure ? grant : config);
       for (let made = 1; ; made++) {
+        // Ended meanwhile, in a pause or while the secret was read: this would be a second request in flight.
+        signal.throwIfAborted();
         try {
           spend(clock.monotonicNow());
-          const response = await withDeadline(
-            run,
-            url,
-            Math.min(attemptDeadlineMs, remainingMs()),
-            (signal) => transport(request, { signal }),
+          const response = await withDeadline(run, Math.min(attemptDeadlineMs, remainingMs()), (signal) =>
+            transport(request, { signal }),
           );
           const failure = parseTokenErrorResponse(response, url, clock.wallNow());
           if (!failure) return response;
@@ -70,16 +90,15 @@ export function createExchange(
         } catch (cause) {
           const error = unreachable(url, cause);
           const delayMs = made < attempts ? retryDelayMs(error, made, remainingMs(), random) : undefined;
-          if (delayMs !== undefined) await new Promise((resolve) => after(run, delayMs, resolve));
-          // Ended meanwhile: another attempt would be a second one in flight.
-          if (delayMs === undefined || signal.aborted) throw error;
+          if (delayMs === undefined) throw error;
+          await new Promise((resolve) => after(run, delayMs, resolve));
         }
       }
     }
 
     try {
       return parseTokenResponse(
-        await withDeadline(run, tokenEndpoint, deadlineMs, (signal) =>
+        await withDeadline(run, deadlineMs, (signal) =>
           grant.exchange({
             tokenEndpoint,
             previous,
@@ -94,25 +113,4 @@ export function createExchange(
       throw isIamError(error) ? error : threw(`The grant ${grant.kind}, or a function of it,`, error);
     }
   };
-}
-
-/**
- * Runs a task under a deadline. When the time is up its signal aborts, and the promise rejects whether or not the signal is
- * heeded: no answer came.
- */
-function withDeadline<T>(
-  scope: Scope,
-  url: string,
-  ms: number,
-  task: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  return new Promise((resolve, reject) => {
-    const leave = after(scope, ms, (reason = unreachable(url, undefined, `after ${ms / 1000} s`)) => {
-      reject(reason);
-      controller.abort(reason);
-    });
-    // The task may throw at once.
-    Promise.resolve(controller.signal).then(task).then(resolve, reject).finally(leave);
-  });
 }

@@ -28,22 +28,30 @@ export function conceal<Shown extends object, Hidden extends object>(
  */
 export type SecretSource = string | undefined | (() => string | Promise<string>);
 
+/** What client secrets and passwords cannot have in them; the rest is up to whoever made them. */
+export const controlCharacter: RegExp = /\p{Cc}/u;
+
 /**
- * A reader of a secret. A value is checked at once, a function's answer each time it is read.
+ * A reader of a secret. A value is checked at once, a function's answer each time it is read. An IamError of the function
+ * is passed on as it is.
  *
+ * Default: `unfit` is what keys and tokens cannot have in them, or around them.
  * Errors: `ERR_IAM_CONFIG` that names `what` and says what to change.
  */
-export function secretReader(source: SecretSource, what: string): () => string | Promise<string> {
-  if (typeof source === "function") return async () => checkSecret(await source(), what);
-  const value = checkSecret(source, what);
+export function secretReader(
+  source: SecretSource,
+  what: string,
+  unfit: RegExp = /^[\s{"'`]|[\s}"'`]$|\p{Cc}/u,
+): () => string | Promise<string> {
+  if (typeof source === "function") return async () => checkSecret(await source(), what, unfit);
+  const value = checkSecret(source, what, unfit);
   return () => value;
 }
 
 /** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
-function checkSecret(value: unknown, what: string): string {
-  if (typeof value === "string" && value && !/^[\s{"'`]|[\s}"'`]$|[\u0000-\u001f\u007f]/.test(value))
-    return value;
+function checkSecret(value: unknown, what: string, unfit: RegExp): string {
+  if (typeof value === "string" && value && !unfit.test(value)) return value;
   throw configError(
-    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has white space, quotes, braces or a control character"}.`,
+    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has a control character or, for keys and tokens, white space, quotes or braces around it"}.`,
   );
 }

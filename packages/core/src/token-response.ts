@@ -50,6 +50,8 @@ export interface ParsedTokenResponse {
 
 /** A year and a day. Longer is a mistake, most likely a date where a duration belongs. */
 const maxLifetimeS = 367 * 86_400;
+/** What a bearer token is made of. Source: RFC 6750 section 2.1. */
+export const b64token: RegExp = /^[\w\-.~+/]+=*$/;
 
 /**
  * Reads a successful token response. Pure.
@@ -73,7 +75,7 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
   const { access_token, token_type = "Bearer", refresh_token, scope } = members;
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
   if ((members.error ?? members.errorCode) != null) throw invalidResponse("an error", codeOf(members));
-  if (typeof access_token !== "string" || !/^[\w\-.~+/]+=*$/.test(access_token))
+  if (typeof access_token !== "string" || !b64token.test(access_token))
     throw invalidResponse("no access_token in JSON: is it a proxy or a login page?");
   if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
     throw invalidResponse("a token_type other than Bearer");
@@ -104,11 +106,13 @@ function lifetimeSeconds(
     const sentAt = httpDateMs(date) / 1000;
     if (sentAt || !expiresAt) return expiresAt - sentAt;
   }
-  // The claims of a JWT, not verified; none in an opaque token.
-  const { exp, iat } = jsonMembers(() =>
-    atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")),
-  );
+  const { exp, iat } = jwtClaims(accessToken);
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
+}
+
+/** The claims of a JWT, not verified; none in an opaque token. */
+export function jwtClaims(accessToken: string): Record<string, unknown> {
+  return jsonMembers(() => atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")));
 }
 
 /** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. 0 for anything else. */
@@ -117,7 +121,7 @@ function seconds(value: unknown): number {
 }
 
 /** The members of a JSON object; none for any other text, and for one that cannot be had. */
-function jsonMembers(text: () => string): Record<string, unknown> {
+export function jsonMembers(text: () => string): Record<string, unknown> {
   try {
     return JSON.parse(text()) ?? {};
   } catch {

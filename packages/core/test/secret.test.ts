@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { configError } from "../src/errors.ts";
 import { conceal, type SecretSource, secretReader } from "../src/secret.ts";
-import { thrownBy } from "./thrown.ts";
+import { rejectionOf, thrownBy } from "./thrown.ts";
 
 const key = "Qw3-kEy_that-nobody.may+see/0123456789abcdef";
 
@@ -73,6 +74,13 @@ describe("a secret given as a function", () => {
     const read = secretReader(source as SecretSource, "the client secret");
     await expect(read()).rejects.toMatchObject({ code: "ERR_IAM_CONFIG", retryable: false });
     await expect(read()).rejects.toThrow(/client secret/i);
+  });
+
+  test("that fails with an error of this project is quoted, because such an error holds no secret", async () => {
+    const missing = configError("The file /run/secrets/key does not exist.", { retryable: true });
+    expect(await rejectionOf(async () => secretReader(() => Promise.reject(missing), "the API key")())).toBe(
+      missing,
+    );
   });
 });
 

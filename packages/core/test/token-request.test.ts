@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { apiKeyGrant, type ExchangeContext } from "../src/grant.ts";
+import { apiKeyGrant } from "../src/api-key-grant.ts";
+import type { ExchangeContext } from "../src/grant.ts";
 import {
   buildTokenRequest,
   isSecure,
