@@ -410,10 +410,15 @@ const rows: Record<string, Row> = {
   },
   "Cloud Pak for Data, with an API key": {
     grant: () =>
-      cloudPakForDataGrant({ url: `${cluster}/v1/authorize`, username: "ada", apiKey: async () => secret }),
+      cloudPakForDataGrant({
+        url: `${cluster}/v1/authorize`,
+        username: "ada",
+        apiKey: async () => secret,
+        accountId: "a1",
+      }),
     kind: "cp4d",
-    identity: { url: `${cluster}/v1/authorize`, username: "ada" },
-    sends: [json("POST", `${cluster}/v1/authorize`, { username: "ada", api_key: secret })],
+    identity: { url: `${cluster}/v1/authorize`, username: "ada", account_id: "a1" },
+    sends: [json("POST", `${cluster}/v1/authorize`, { username: "ada", api_key: secret, account_id: "a1" })],
     answers: [cloudPakAnswer],
   },
   "a token that is there": {
@@ -609,6 +614,10 @@ const refused: Record<string, [() => unknown, RegExp]> = {
   "a cluster with a user name in braces": [
     () => cloudPakForDataGrant({ url: cluster, username: "{ada", password: "p" }),
     /username .*quotes or braces/,
+  ],
+  "a cluster with an empty account": [
+    () => cloudPakForDataGrant({ url: cluster, username: "ada", password: "p", accountId: "" }),
+    /cloudPakForDataGrant: accountId must/,
   ],
   "a cluster without a secret": [
     () => cloudPakForDataGrant({ url: cluster, username: "ada" }),
