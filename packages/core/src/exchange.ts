@@ -72,14 +72,15 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
       requireSecure(parseUrl(request.url), "A token request", grant.allowInsecure ? grant : config);
       const remainingMs = () => endsAt - clock.monotonicNow();
       for (let made = 1; ; made++) {
+        // Ended meanwhile, in a pause or while the secret was read: this would be a second request in flight.
+        signal.throwIfAborted();
         try {
           return await attempt(run, request, Math.min(attemptDeadlineMs, remainingMs()));
         } catch (cause) {
           const error = unreachable(request.url, cause);
           const delayMs = made < attempts ? retryDelayMs(error, made, remainingMs(), random) : undefined;
-          if (delayMs !== undefined) await new Promise((resolve) => after(run, delayMs, resolve));
-          // Ended meanwhile: another attempt would be a second one in flight.
-          if (delayMs === undefined || signal.aborted) throw error;
+          if (delayMs === undefined) throw error;
+          await new Promise((resolve) => after(run, delayMs, resolve));
         }
       }
     }

@@ -44,7 +44,8 @@ export function coolDownMs(
 }
 
 /**
- * A Retry-After header in milliseconds from now, or undefined when it is absent or unreadable.
+ * A Retry-After header in milliseconds from now, or undefined when it is absent or unreadable. Never more than a timer
+ * can wait: one that is set for longer fires at once.
  *
  * A date is compared with the response's own Date, so that a wrong local clock does no harm.
  *
@@ -52,9 +53,8 @@ export function coolDownMs(
  */
 export function retryAfterMs(header = "", date: string | undefined, nowMs: number): number | undefined {
   const text = header.trim();
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const until = httpDateMs(text);
-  return Number.isNaN(until) ? undefined : Math.max(0, until - (httpDateMs(date) || nowMs));
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : httpDateMs(text) - (httpDateMs(date) || nowMs);
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 2 ** 31 - 1);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { configError, threw } from "./errors.ts";
+import { configError, isIamError, threw } from "./errors.ts";
 
 /**
  * A frozen object whose `hidden` members are there to be read by name and show as `[redacted]` everywhere else: in
@@ -32,7 +32,8 @@ export type SecretSource = string | undefined | (() => string | Promise<string>)
 export const controlCharacter: RegExp = /\p{Cc}/u;
 
 /**
- * A reader of a secret. A value is checked at once, a function's answer each time it is read.
+ * A reader of a secret. A value is checked at once, a function's answer each time it is read. An IamError of the function
+ * is passed on as it is.
  *
  * Default: `unfit` is what keys and tokens cannot have in them, or around them.
  * Errors: `ERR_IAM_CONFIG` that names `what` and says what to change.
@@ -51,7 +52,7 @@ export function secretReader(
     try {
       value = await source();
     } catch (cause) {
-      throw threw(`The function that gives the ${what}`, cause);
+      throw isIamError(cause) ? cause : threw(`The function that gives the ${what}`, cause);
     }
     return checkSecret(value, what, unfit);
   };

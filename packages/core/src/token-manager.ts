@@ -6,7 +6,7 @@ import { createExchange } from "./exchange.ts";
 import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
 import { type Flight, startBeating, waitFor } from "./flight.ts";
 import type { Grant } from "./grant.ts";
-import { isOnHold, type Refusals, refusalBy } from "./refusals.ts";
+import { forgive, isOnHold, type Refusals, refusalBy } from "./refusals.ts";
 import { coolDownMs } from "./retry.ts";
 import { createToken, type Token } from "./token.ts";
 import {
@@ -40,7 +40,10 @@ export interface TokenManager {
   getToken(options?: GetTokenOptions): Promise<Token>;
   /** The held token while it is fresh; undefined when there is none, or when `getToken` should be asked. Never waits. */
   peek(): Token | undefined;
-  /** Tells that a resource accepted a token: what was held against its origin for earlier 401s is forgotten. */
+  /**
+   * Tells that a resource accepted a token: what was held against its origin for earlier 401s is forgotten, at most once
+   * in 15 min.
+   */
   accepted(token: Token, origin: string): void;
   /** Ends everything: waiting callers and later calls get `ERR_IAM_CONFIG`, the held token is forgotten. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -94,6 +97,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let generation = 0;
   /** Exchanges up to this one began too early to be held: a newer token, or a rejection, came after that. */
   let fence = 0;
+  /** The token that was rejected, until the next exchange has ended. */
+  let suspect: Lease | undefined;
   /** A rejected token was dropped, and the exchange that replaces it has not begun. */
   let replacing = false;
   let forcedAt = -Infinity;
@@ -134,7 +139,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       }
       // Another exchange helps only when tokens live that long, and when it would give another token at all.
       if (held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
-        held = await obtain(held ? "validity" : "absent", signal);
+        held = await obtain(held, signal);
         if (held === undefined) continue;
         if (satisfies(held)) return held.token;
       }
@@ -145,16 +150,19 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   /** Waits for the exchange under way, or begins one. Undefined: look at the state again. */
-  async function obtain(reason: ExchangeReason, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+  async function obtain(
+    held: Lease | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Lease | undefined> {
     const live = liveFlight();
     const remembered = coolDown;
     if (live === undefined && remembered !== undefined && isCooling()) {
       const error = rememberedError(remembered, clock);
-      if (!(await secretChanged(remembered))) throw error;
+      if (!(await waitFor(secretChanged(remembered), waiting, joinTimeoutMs, signal))) throw error;
       if (coolDown === remembered) coolDown = undefined;
       return undefined;
     }
-    const current = live ?? begin(reason);
+    const current = live ?? begin(held ? "validity" : "absent");
     const { beats, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
@@ -164,7 +172,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       if (obtained === undefined && flight === current && current.beats === beats) flight = undefined;
       return stale ? undefined : obtained;
     } catch (error) {
-      if (stale && isIamError(error)) return undefined;
+      if ((stale || usable() !== held) && isIamError(error)) return undefined;
       throw error;
     }
   }
@@ -186,6 +194,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
     const reason = replacing ? "rejected" : wanted;
+    // Not when it was rejected: an exchange that was under way then may have held this one up.
+    if (replacing) forcedAt = clock.monotonicNow();
     replacing = false;
     const current: Flight<Lease> = {
       reason,
@@ -211,6 +221,14 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       return commit(current, await exchange(current, lease?.token));
     } catch (cause) {
       const error = cause as TokenEndpointError;
+      if (flight === current) {
+        if (suspect && error.retryable) {
+          // No answer: other origins may still accept it. Due at once, so that it does not stay longer than it must.
+          lease = { ...suspect, refreshMs: 0 };
+          replacing = false;
+        }
+        suspect = undefined;
+      }
       tell(onEvent, {
         type: "exchange_failed",
         reason,
@@ -243,7 +261,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (committed) {
       fence = sequence;
       failures = 0;
-      coolDown = undefined;
+      coolDown = suspect = undefined;
       generation++;
       lease = next;
     }
@@ -292,9 +310,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
             ? "cooling_down"
             : "replacing";
     if (outcome === "replacing") {
-      forcedAt = nowMs;
       fence = sequence;
       replacing = true;
+      suspect = lease;
       lease = undefined;
     }
     if (replaced || replacing) refusal.replacement = usable() ? generation : generation + 1;
@@ -309,7 +327,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   async function dispose(): Promise<void> {
     disposed = true;
-    lease = undefined;
+    lease = suspect = undefined;
     try {
       for (const end of [...waiting.ends, ...(flight?.ends ?? [])]) end(disposedError());
     } catch {
@@ -322,7 +340,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     getToken,
     peek,
     accepted(token, origin) {
-      if (token.accessToken === lease?.token.accessToken) refusals.delete(origin);
+      if (token.accessToken === lease?.token.accessToken) forgive(refusals, origin, clock.monotonicNow());
     },
     // Some runtimes do not have the symbol yet.
     [Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose)]: dispose,

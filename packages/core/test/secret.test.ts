@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { configError } from "../src/errors.ts";
 import { conceal, type SecretSource, secretReader } from "../src/secret.ts";
 import { rejectionOf, thrownBy } from "./thrown.ts";
 
@@ -87,6 +88,13 @@ describe("a secret given as a function", () => {
     const error = await rejectionOf(async () => secretReader(source, "the API key")());
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true });
     expect(inspect(error, { depth: Infinity, showHidden: true, getters: true })).not.toContain(key);
+  });
+
+  test("that fails with an error of this project is quoted, because such an error holds no secret", async () => {
+    const missing = configError("The file /run/secrets/key does not exist.", { retryable: true });
+    expect(await rejectionOf(async () => secretReader(() => Promise.reject(missing), "the API key")())).toBe(
+      missing,
+    );
   });
 });
 
