@@ -67,7 +67,7 @@ describe("the default grant", () => {
   });
 
   test("that is nowhere is an error that lists every link", () => {
-    const { cwd, home } = surroundings();
+    const [cwd, home] = [directoryWith(), directoryWith()];
     const crTokenFiles = [join(cwd, "cr-token")];
     expect(
       thrownBy(() => defaultGrant({ env: {}, cwd, home, crTokenFiles })).message,

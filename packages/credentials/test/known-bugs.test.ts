@@ -128,7 +128,7 @@ describe("what goes wrong in IBM's SDK:", () => {
     },
   );
 
-  test.for([
+  test.for<[string, string]>([
     ["https://iam.example.com", "https://iam.example.com/identity/token"],
     ["https://iam.example.com/identity/token", "https://iam.example.com/identity/token"],
     ["https://iam.example.com/identity/token/", "https://iam.example.com/identity/token"],
