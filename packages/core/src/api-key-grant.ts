@@ -1,5 +1,5 @@
 import { type ClientOptions, clientReader } from "./client-options.ts";
-import { definedFields, type Grant, oneRequest } from "./grant.ts";
+import { definedFields, type Grant } from "./grant.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import { buildTokenRequest } from "./token-request.ts";
 
@@ -34,18 +34,19 @@ export function apiKeyGrant(apiKey: SecretSource, options: ApiKeyGrantOptions = 
     identity: () => definedFields({ client_id: clientId, scope, account }),
     secret: secretReader(apiKey, "API key"),
     retry: "safe",
-    exchange: oneRequest(async ({ tokenEndpoint, secret }) =>
-      buildTokenRequest({
-        tokenEndpoint,
-        form: {
-          grant_type: "urn:ibm:params:oauth:grant-type:apikey",
-          apikey: await secret(),
-          scope,
-          account,
-        },
-        clientId,
-        clientSecret: await client?.(),
-      }),
-    ),
+    exchange: async ({ tokenEndpoint, secret, send }) =>
+      send(
+        buildTokenRequest({
+          tokenEndpoint,
+          form: {
+            grant_type: "urn:ibm:params:oauth:grant-type:apikey",
+            apikey: await secret(),
+            scope,
+            account,
+          },
+          clientId,
+          clientSecret: await client?.(),
+        }),
+      ),
   };
 }

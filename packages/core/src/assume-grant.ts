@@ -1,9 +1,13 @@
 import { configError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { requireCount, requireGrant, requireText } from "./option-rules.ts";
-import { exchangeOver, identityWithin } from "./source-leg.ts";
-import { buildTokenRequest } from "./token-request.ts";
-import { profileFields, profileOptionNames, type TrustedProfileOptions } from "./trusted-profile.ts";
+import { identityWithin, overSource } from "./source-leg.ts";
+import {
+  profileFields,
+  profileOptionNames,
+  type TrustedProfileOptions,
+  trustAdvice,
+} from "./trusted-profile.ts";
 
 /** Options of {@link assumeGrant}: exactly one of the three that name a profile. */
 export interface AssumeGrantOptions extends TrustedProfileOptions {
@@ -41,16 +45,13 @@ export function assumeGrant(source: Grant, options: AssumeGrantOptions): Grant {
   return {
     kind: "assume",
     identity: () => ({ ...definedFields(fields), ...identityWithin("source", source) }),
-    ...(source.secret && { secret: source.secret }),
-    retry: "safe",
-    exchange: (context) =>
-      exchangeOver(source, context, (access_token) =>
-        context.send(
-          buildTokenRequest({
-            tokenEndpoint: context.tokenEndpoint,
-            form: { grant_type: "urn:ibm:params:oauth:grant-type:assume", access_token, ...fields },
-          }),
-        ),
-      ),
+    ...overSource(
+      source,
+      (access_token) => ({ grant_type: "urn:ibm:params:oauth:grant-type:assume", access_token, ...fields }),
+      {
+        BXNIM0398E: `the trusted profile does not exist or does not trust this identity; ${trustAdvice}`,
+        BXNIM0113E: "profileCrn is not the CRN of a trusted profile",
+      },
+    ),
   };
 }

@@ -1,5 +1,5 @@
 import { configError } from "./errors.ts";
-import { type SecretSource, secretReader } from "./secret.ts";
+import { controlCharacter, type SecretSource, secretReader } from "./secret.ts";
 
 /** The client that a token request authenticates, by HTTP Basic. */
 export interface ClientOptions {
@@ -21,18 +21,19 @@ export function clientReader({
 }: ClientOptions): (() => string | Promise<string>) | undefined {
   if (clientId === undefined && clientSecret === undefined) return undefined;
   if (typeof clientId !== "string" || !/^[^:]+$/.test(clientId) || clientSecret === undefined) {
-    throw configError(
-      "clientId and clientSecret belong together: give both or neither, and an id without a colon.",
-    );
+    throw configError("clientId (without a colon) and clientSecret: give both or neither.");
   }
-  return secretReader(clientSecret, "client secret");
+  return secretReader(clientSecret, "client secret", controlCharacter);
+}
+
+/** A client that is there. */
+export interface Client {
+  readonly clientId: string;
+  readonly clientSecret: () => string | Promise<string>;
 }
 
 /** The client of a grant that needs one. Errors: as {@link clientReader}, and without a client. */
-export function requiredClient(
-  what: string,
-  options: ClientOptions,
-): { clientId: string; clientSecret: () => string | Promise<string> } {
+export function requiredClient(what: string, options: ClientOptions): Client {
   const { clientId } = options;
   const clientSecret = clientReader(options);
   if (clientId === undefined || clientSecret === undefined)
@@ -40,9 +41,8 @@ export function requiredClient(
   return { clientId, clientSecret };
 }
 
-/** The client of a grant that needs one: the one that is given, or the one that everybody knows. */
-export function publicClient(options: ClientOptions): ReturnType<typeof requiredClient> {
-  const { clientId, clientSecret } = options;
-  const isGiven = clientId !== undefined || clientSecret !== undefined;
-  return requiredClient("", isGiven ? options : { clientId: "bx", clientSecret: "bx" });
+/** The client of a grant that needs one: the one that is given, or the public one of IBM's command line. */
+export function givenOrPublicClient(options: ClientOptions): Client {
+  const { clientId = "bx" } = options;
+  return { clientId, clientSecret: clientReader(options) ?? (() => "bx") };
 }

@@ -1,4 +1,6 @@
-import { definedFields, type Grant, oneRequest } from "./grant.ts";
+import { advised } from "./advice.ts";
+import { configError } from "./errors.ts";
+import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
 import { requireCount, requireText, serviceUrl } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
@@ -35,22 +37,28 @@ export function cloudPakForDataGrant(options: CloudPakForDataGrantOptions): Gran
   const { username, password, apiKey } = options;
   const url = serviceUrl("cloudPakForDataGrant", options.url).replace(/(\/v1\/authorize)?$/, "/v1/authorize");
   requireText("cloudPakForDataGrant", options, { required: ["username"] });
+  if (/^[{"]|[}"]$/.test(username ?? ""))
+    throw configError("cloudPakForDataGrant: username must have no quotes or braces around it.");
   requireCount("cloudPakForDataGrant", "exactly one", options, ["password", "apiKey"]);
-  const [member, secret] =
-    apiKey === undefined
-      ? (["password", secretReader(password, "password")] as const)
-      : (["api_key", secretReader(apiKey, "API key")] as const);
+  const member = apiKey === undefined ? "password" : "api_key";
   return {
     kind: "cp4d",
     identity: () => definedFields({ url, username }),
-    secret,
+    secret: apiKey === undefined ? secretReader(password, "password") : secretReader(apiKey, "API key"),
     retry: "safe",
-    exchange: oneRequest(
-      async (context) => jsonRequest("POST", url, { username, [member]: await context.secret() }),
-      ({ body, status, date }) => {
-        const { token: access_token } = jsonMembers(() => body);
+    exchange: ({ secret, send }) =>
+      advised(advice, async () => {
+        const answer = await send(jsonRequest("POST", url, { username, [member]: await secret() }));
+        const { token: access_token } = jsonMembers(() => answer.body);
+        const { status, date } = answer;
         return tokenResponse({ status, date, body: JSON.stringify({ access_token }) });
-      },
-    ),
+      }),
   };
 }
+
+const advice = {
+  401: "the user name, the password or the API key is wrong",
+  404: "it is no /v1/authorize of Cloud Pak for Data; check url, which often ends in /icp4d-api",
+  unanswered:
+    "Check url, network, DNS and proxy; a cluster with a certificate of its own is trusted with NODE_EXTRA_CA_CERTS",
+};

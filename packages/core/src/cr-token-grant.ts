@@ -1,10 +1,14 @@
-import { withAdvice } from "./advice.ts";
 import { type ClientOptions, clientReader } from "./client-options.ts";
+import { formExchange } from "./form-exchange.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { requireCount, requireText } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
-import { buildTokenRequest } from "./token-request.ts";
-import { profileFields, profileOptionNames, type TrustedProfileOptions } from "./trusted-profile.ts";
+import {
+  profileFields,
+  profileOptionNames,
+  type TrustedProfileOptions,
+  trustAdvice,
+} from "./trusted-profile.ts";
 
 /** Options of {@link crTokenGrant}: at least one of the three that name a profile. */
 export interface CrTokenGrantOptions extends TrustedProfileOptions, ClientOptions {
@@ -13,12 +17,12 @@ export interface CrTokenGrantOptions extends TrustedProfileOptions, ClientOption
 }
 
 /**
- * The grant of a trusted profile to a compute resource: a cluster, a Code Engine application. The platform keeps the
- * compute resource's token in a file and replaces it there, so give a function that reads it. White space around it is
- * dropped.
+ * The grant of a trusted profile to a compute resource: a cluster, or an application of Code Engine. The platform keeps
+ * the token of the compute resource in a file and replaces it there, so give a function that reads the file. White space
+ * around the token is dropped.
  *
  * Errors: `ERR_IAM_CONFIG` when no profile is named.
- * Source: https://cloud.ibm.com/apidocs/iam-identity-token-api
+ * Source: https://cloud.ibm.com/apidocs/iam-identity-token-api#gettoken-crtoken
  *
  * @example
  * ```ts
@@ -30,7 +34,7 @@ export interface CrTokenGrantOptions extends TrustedProfileOptions, ClientOption
  */
 export function crTokenGrant(crToken: SecretSource, options: CrTokenGrantOptions): Grant {
   const { clientId, scope } = options;
-  const client = clientReader(options);
+  const clientSecret = clientReader(options);
   requireCount("crTokenGrant", "at least one", options, profileOptionNames);
   requireText("crTokenGrant", options, { optional: [...profileOptionNames, "scope"] });
   const fields = { ...profileFields(options), scope };
@@ -39,23 +43,20 @@ export function crTokenGrant(crToken: SecretSource, options: CrTokenGrantOptions
     identity: () => definedFields({ client_id: clientId, ...fields }),
     secret: secretReader(trimmed(crToken), "compute resource token"),
     retry: "safe",
-    async exchange({ tokenEndpoint, secret, send }) {
-      const request = buildTokenRequest({
-        tokenEndpoint,
-        form: { grant_type: "urn:ibm:params:oauth:grant-type:cr-token", cr_token: await secret(), ...fields },
-        clientId,
-        clientSecret: await client?.(),
-      });
-      try {
-        return await send(request);
-      } catch (error) {
-        throw withAdvice(error, "Is the trusted profile linked to this compute resource?");
-      }
-    },
+    exchange: formExchange(
+      { clientId, clientSecret },
+      (cr_token) => ({ grant_type: "urn:ibm:params:oauth:grant-type:cr-token", cr_token, ...fields }),
+      {
+        BXNIM0398E: `the trusted profile does not exist or is not linked to this compute resource; ${trustAdvice}`,
+        BXNIM0401E: "the token of the compute resource is none; is it the right file?",
+        BXNIM0405E: "the token of the compute resource has expired; give a function that reads it anew",
+      },
+    ),
   };
 }
 
 function trimmed(source: SecretSource): SecretSource {
-  const trim = (value: unknown) => (typeof value === "string" ? value.trim() : value) as string;
-  return typeof source === "function" ? async () => trim(await source()) : trim(source);
+  const trim = (value: string) => (typeof value === "string" ? value.trim() : value);
+  if (typeof source === "function") return async () => trim(await source());
+  return source === undefined ? undefined : trim(source);
 }

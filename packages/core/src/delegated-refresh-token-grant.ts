@@ -1,8 +1,7 @@
-import { withAdvice } from "./advice.ts";
 import { type ClientOptions, requiredClient } from "./client-options.ts";
+import { formExchange } from "./form-exchange.ts";
 import type { Grant } from "./grant.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
-import { buildTokenRequest } from "./token-request.ts";
 
 /** Options of {@link delegatedRefreshTokenGrant}. */
 export interface DelegatedRefreshTokenGrantOptions extends ClientOptions {
@@ -15,9 +14,10 @@ export interface DelegatedRefreshTokenGrantOptions extends ClientOptions {
 }
 
 /**
- * The receiver's side of a delegated refresh token: acting for the one who delegated, until that token expires.
+ * The receiver's side of a delegated refresh token: acts for the one who delegated until that token expires. The other
+ * side is `delegatingGrant`.
  *
- * That it can be redeemed again and again until it expires is inferred from the libraries that keep it all that time.
+ * That it can be redeemed again and again until then is inferred: IBM's own libraries keep it all that time.
  *
  * Errors: `ERR_IAM_CONFIG` without a token or a client.
  * Source: https://cloud.ibm.com/apidocs/iam-identity-token-api
@@ -30,30 +30,24 @@ export interface DelegatedRefreshTokenGrantOptions extends ClientOptions {
  * ```
  */
 export function delegatedRefreshTokenGrant(options: DelegatedRefreshTokenGrantOptions): Grant {
-  const { clientId, clientSecret } = requiredClient("delegatedRefreshTokenGrant", options);
+  const client = requiredClient("delegatedRefreshTokenGrant", options);
+  const ended = "get a new one from who delegated";
   return {
     kind: "delegated-refresh-token",
-    identity: () => ({ client_id: clientId }),
+    identity: () => ({ client_id: client.clientId }),
     secret: secretReader(options.refreshToken, "delegated refresh token"),
     retry: "safe",
-    async exchange({ tokenEndpoint, secret, send }) {
-      const request = buildTokenRequest({
-        tokenEndpoint,
-        form: {
-          grant_type: "urn:ibm:params:oauth:grant-type:delegated-refresh-token",
-          refresh_token: await secret(),
-        },
-        clientId,
-        clientSecret: await clientSecret(),
-      });
-      try {
-        return await send(request);
-      } catch (error) {
-        throw withAdvice(
-          error,
-          "A delegated refresh token lives six days unless it was made otherwise, and is for the clients that it was made for.",
-        );
-      }
-    },
+    exchange: formExchange(
+      client,
+      (refresh_token) => ({
+        grant_type: "urn:ibm:params:oauth:grant-type:delegated-refresh-token",
+        refresh_token,
+      }),
+      {
+        BXNIM0407E: `the delegated refresh token is invalid, or not for the client ${client.clientId}; ${ended}`,
+        BXNIM0408E: `the delegated refresh token has expired; ${ended}`,
+        BXNIM0439E: `the session of who delegated has ended; ${ended}`,
+      },
+    ),
   };
 }

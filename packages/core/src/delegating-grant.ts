@@ -84,7 +84,7 @@ function delegatedAnswer(response: TokenResponse): TokenResponse {
   if (members.access_token !== undefined && typeof refresh_token !== "string")
     throw new TokenEndpointError(
       "ERR_IAM_TOKEN_RESPONSE_INVALID",
-      "The token endpoint answered without a delegated_refresh_token. Do the receivers exist, and may this identity delegate?",
+      "The token endpoint answered without a delegated_refresh_token: it cannot delegate.",
       { status, transactionId },
     );
   return tokenResponse({ status, date, transactionId, body: JSON.stringify({ ...members, refresh_token }) });

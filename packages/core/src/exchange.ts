@@ -22,6 +22,8 @@ export interface ExchangeRun extends Scope {
   secret?: string;
   /** The secret could not be read: the token endpoint is not to blame. */
   secretFailed?: boolean;
+  /** Where it asked last. */
+  url?: string;
 }
 
 /** Runs one exchange to its end: a checked token response, or an IamError. */
@@ -34,15 +36,17 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
   const budget = createBudget(maxTokenRequestsPerMinute);
 
   /** Runs something under a deadline that counts as no answer. */
-  function within<T>(run: ExchangeRun, url: string, ms: number, task: (signal: AbortSignal) => Promise<T>) {
-    return withDeadline(run, ms, () => unreachable(url, undefined, `after ${ms / 1000} s`), task);
+  function within<T>(run: ExchangeRun, ms: number, task: (signal: AbortSignal) => Promise<T>) {
+    const timedOut = () => unreachable(run.url ?? tokenEndpoint, undefined, `after ${ms / 1000} s`);
+    return withDeadline(run, ms, timedOut, task);
   }
 
   async function attempt(run: ExchangeRun, request: TokenRequest, ms: number): Promise<TokenResponse> {
     const { url } = request;
+    run.url = url;
     const waitMs = budget(clock.monotonicNow());
     if (waitMs > 0) throw overBudget(maxTokenRequestsPerMinute, waitMs);
-    const response = await within(run, url, ms, (signal) => transport(request, { signal }));
+    const response = await within(run, ms, (signal) => transport(request, { signal }));
     const failure = parseTokenErrorResponse(response, url, clock.wallNow());
     if (failure) throw failure;
     return response;
@@ -81,7 +85,7 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
     }
 
     try {
-      const response = await within(run, tokenEndpoint, deadlineMs, (signal) =>
+      const response = await within(run, deadlineMs, (signal) =>
         grant.exchange({
           tokenEndpoint,
           previous,

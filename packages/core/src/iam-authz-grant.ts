@@ -1,8 +1,7 @@
 import { configError } from "./errors.ts";
 import type { Grant } from "./grant.ts";
 import { requireGrant, requireText } from "./option-rules.ts";
-import { exchangeOver, identityWithin } from "./source-leg.ts";
-import { buildTokenRequest } from "./token-request.ts";
+import { identityWithin, overSource } from "./source-leg.ts";
 
 /** Options of {@link iamAuthzGrant}. */
 export interface IamAuthzGrantOptions {
@@ -34,20 +33,18 @@ export function iamAuthzGrant(source: Grant, options: IamAuthzGrantOptions): Gra
   return {
     kind: "iam-authz",
     identity: () => ({ desired_iam_id: desiredIamId, ...identityWithin("source", source) }),
-    ...(source.secret && { secret: source.secret }),
-    retry: "safe",
-    exchange: (context) =>
-      exchangeOver(source, context, (access_token) =>
-        context.send(
-          buildTokenRequest({
-            tokenEndpoint: context.tokenEndpoint,
-            form: {
-              grant_type: "urn:ibm:params:oauth:grant-type:iam-authz",
-              access_token,
-              desired_iam_id: desiredIamId,
-            },
-          }),
-        ),
-      ),
+    ...overSource(
+      source,
+      (access_token) => ({
+        grant_type: "urn:ibm:params:oauth:grant-type:iam-authz",
+        access_token,
+        desired_iam_id: desiredIamId,
+      }),
+      {
+        BXNIM0113E: "desiredIamId does not name a service instance",
+        refused:
+          "is there an authorization policy between the two services? See https://cloud.ibm.com/iam/authorizations",
+      },
+    ),
   };
 }

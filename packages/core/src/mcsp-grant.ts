@@ -1,5 +1,6 @@
+import { advised } from "./advice.ts";
 import { configError } from "./errors.ts";
-import { definedFields, type Grant, oneRequest } from "./grant.ts";
+import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
 import { requireText, serviceUrl } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
@@ -66,15 +67,18 @@ export function mcspGrant(apiKey: SecretSource, options: McspGrantOptions): Gran
   const scoped = scopeId === undefined ? undefined : scopedEndpoint(options, scopeId);
   if (scoped === undefined) refuseScopedOptions(options);
   return {
-    kind: scoped ? "mcsp-v2" : "mcsp",
+    kind: "mcsp",
     identity: () =>
       definedFields({ url, ...scoped, caller_ext_claim: callerExtClaim && JSON.stringify(callerExtClaim) }),
     secret: secretReader(apiKey, "API key"),
     retry: "safe",
-    exchange: oneRequest(async ({ secret }) => {
-      const endpoint = `${url}${scoped ? `${scoped.path}?${scoped.query}` : "/siusermgr/api/1.0/apikeys/token"}`;
-      return jsonRequest("POST", endpoint, { apikey: await secret(), callerExtClaim });
-    }, rfcAnswer),
+    exchange: ({ secret, send }) =>
+      advised(advice, async () => {
+        const endpoint = `${url}${scoped ? `${scoped.path}?${scoped.query}` : "/siusermgr/api/1.0/apikeys/token"}`;
+        return rfcAnswer(
+          await send(jsonRequest("POST", endpoint, { apikey: await secret(), callerExtClaim })),
+        );
+      }),
   };
 }
 
@@ -103,6 +107,12 @@ function refuseScopedOptions(options: McspGrantOptions): void {
   if (found !== undefined)
     throw configError(`mcspGrant: ${found} is of version 2; give scopeCollectionType and scopeId with it.`);
 }
+
+const advice = {
+  404: "it is no token endpoint of the SaaS console; check url and scopeId",
+  401: "the API key is unknown, disabled or expired there; keys of IBM Cloud are others",
+  unanswered: "Check url, network, DNS, proxy and TLS",
+};
 
 /** The answer as RFC 6749 section 5.1 has it. Its token_type is the service's own word. */
 function rfcAnswer(response: TokenResponse): TokenResponse {

@@ -1,40 +1,64 @@
 import { configError, isIamError, type TokenEndpointError } from "./errors.ts";
+import type { Grant } from "./grant.ts";
 
 /**
- * Makes the function that sends a value which the server takes one time: it sends each value once, whatever became of it,
- * unless it surely never arrived.
+ * The members of a grant whose secret the server takes one time. Each value is sent once, whatever became of it, unless it
+ * surely never arrived. A function that asks a person is not asked again before its answer has been used.
  *
- * Errors: `ERR_IAM_CONFIG` that ends with `advice` for a value that was sent before.
+ * Errors: `ERR_IAM_CONFIG` with `advice` for a value that was sent before.
  */
-export function oneTimeSender<T>(
+export function oneTime(
   what: string,
   advice: string,
-): (value: string, send: () => Promise<T>) => Promise<T> {
-  let sent: string | undefined;
-  return async (value, send) => {
-    if (value === sent)
-      throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);
-    sent = value;
+  read: () => string | Promise<string>,
+  exchange: Grant["exchange"],
+): Pick<Grant, "secret" | "retry" | "exchange"> {
+  const sent = new Set<string>();
+  let answer: Promise<string> | undefined;
+  const ask = async () => {
     try {
-      return await send();
+      return await read();
     } catch (error) {
-      if (!mayHaveArrived(error)) sent = undefined;
+      answer = undefined;
       throw error;
     }
+  };
+  return {
+    secret: () => (answer ??= ask()),
+    retry: "once",
+    async exchange(context) {
+      const value = await context.secret();
+      answer = undefined;
+      if (sent.has(value))
+        throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);
+      sent.add(value);
+      try {
+        return await exchange(context);
+      } catch (error) {
+        if (!mayHaveArrived(error)) sent.delete(value);
+        throw error;
+      }
+    },
   };
 }
 
 /**
- * Whether the server may have read a request that failed. It has not when the request was stopped here, when no
+ * Whether the server may have taken a request that failed. It has not when the request was stopped here, when no
  * connection came about, and when the server said that there were too many.
  */
 export function mayHaveArrived(error: unknown): boolean {
+  if (!isIamError(error)) return true;
   const { code, status, cause } = error as TokenEndpointError;
-  if (!isIamError(error) || status === 429) return status !== 429;
-  if (/CONFIG|BUDGET/.test(code)) return false;
-  return status !== undefined || !noConnection.test((cause as Error | undefined)?.message ?? "");
+  if (/CONFIG|BUDGET/.test(code) || status === 429) return false;
+  return status !== undefined || !notConnected.test(wordOf(cause));
 }
 
-/** Codes of Node, Bun and Deno for a name that does not resolve, a connection that is not made, and TLS that is not set up. */
-const noConnection =
-  /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ConnectionRefused|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|\w*CERT\w*|UNABLE_TO_\w+)$/;
+/** Codes of Node and Bun for a name that does not resolve, a connection that is refused, and TLS that is not set up. */
+const notConnected =
+  /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ConnectionRefused|UND_ERR_CONNECT_TIMEOUT|\w*CERT\w*|UNABLE_TO_\w+)$/;
+
+/** The code of what a transport failed with, below errors of our own. */
+function wordOf(cause: unknown): string {
+  if (isIamError(cause)) return wordOf(cause.cause);
+  return cause instanceof Error ? cause.message : "";
+}

@@ -28,15 +28,23 @@ export function conceal<Shown extends object, Hidden extends object>(
  */
 export type SecretSource = string | undefined | (() => string | Promise<string>);
 
+/** What client secrets and passwords cannot have in them; the rest is up to whoever made them. */
+export const controlCharacter: RegExp = /\p{Cc}/u;
+
 /**
  * A reader of a secret. A value is checked at once, a function's answer each time it is read. An IamError of the function
  * is passed on as it is.
  *
+ * Default: `unfit` is what keys and tokens cannot have in them, or around them.
  * Errors: `ERR_IAM_CONFIG` that names `what` and says what to change.
  */
-export function secretReader(source: SecretSource, what: string): () => string | Promise<string> {
+export function secretReader(
+  source: SecretSource,
+  what: string,
+  unfit: RegExp = /^[\s{"'`]|[\s}"'`]$|\p{Cc}/u,
+): () => string | Promise<string> {
   if (typeof source !== "function") {
-    const value = checkSecret(source, what);
+    const value = checkSecret(source, what, unfit);
     return () => value;
   }
   return async () => {
@@ -46,16 +54,16 @@ export function secretReader(source: SecretSource, what: string): () => string |
     } catch (cause) {
       throw isIamError(cause) ? cause : threw(`The function that gives the ${what}`, cause);
     }
-    return checkSecret(value, what);
+    return checkSecret(value, what, unfit);
   };
 }
 
 /** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
-function checkSecret(value: unknown, what: string): string {
+function checkSecret(value: unknown, what: string, unfit: RegExp): string {
   if ((value ?? "") === "")
     throw configError(`There is no ${what}: it is missing or empty. Is the environment variable set?`);
-  if (typeof value === "string" && !/^[\s{"'`]|[\s}"'`]$|[\u0000-\u001f\u007f]/.test(value)) return value;
+  if (typeof value === "string" && !unfit.test(value)) return value;
   throw configError(
-    `The ${what} must be a string without white space, quotes or braces around it, and without control characters.`,
+    `The ${what} must be a string without control characters; keys and tokens have no white space, quotes or braces around them.`,
   );
 }

@@ -1,49 +1,65 @@
+import { type Advice, advised } from "./advice.ts";
 import { isIamError, type TokenEndpointError } from "./errors.ts";
 import type { ExchangeContext, Grant } from "./grant.ts";
-import type { TokenResponse } from "./token-response.ts";
+import type { Token } from "./token.ts";
+import { buildTokenRequest } from "./token-request.ts";
 
-/** IAM's refusals of the access token that was sent as a parameter: malformed, of the wrong kind or expired, invalid. */
+/** IAM's refusals of an access token that came as a parameter: malformed, expired or of the wrong kind, invalid, expired. */
 const sourceRefused = /^BXNIM040[1578]E$/;
 
 /**
- * An exchange that takes the access token of another grant: gets that one, and once more when IAM refuses it.
+ * The members of a grant that exchanges the access token of another grant. One that IAM refuses is replaced, once.
  *
- * The new token lives no longer than the one it is made of, so a held one with less than half its life left is replaced
- * first; when that fails it will do.
+ * Client, scope and the like belong to the other grant: nothing of them is sent here.
  */
-export async function exchangeOver(
+export function overSource(
   source: Grant,
-  context: ExchangeContext,
-  exchange: (accessToken: string) => Promise<TokenResponse>,
-): Promise<TokenResponse> {
-  const { accessToken } = await sourceToken(source, context);
-  try {
-    return await exchange(accessToken);
-  } catch (error) {
-    if (!isIamError(error) || !sourceRefused.test((error as TokenEndpointError).errorCode ?? "")) throw error;
-    const replacement = await context.source(source, { rejected: accessToken });
-    if (replacement.accessToken === accessToken) throw error;
-    return exchange(replacement.accessToken);
-  }
+  form: (access_token: string) => Readonly<Record<string, string | undefined>>,
+  advice: Advice,
+): Pick<Grant, "secret" | "retry" | "exchange"> {
+  return {
+    ...(source.secret && { secret: source.secret }),
+    retry: "safe",
+    async exchange(context) {
+      const { tokenEndpoint } = context;
+      const send = ({ accessToken }: Token) =>
+        advised(advice, () => context.send(buildTokenRequest({ tokenEndpoint, form: form(accessToken) })));
+      const token = await sourceToken(source, context);
+      try {
+        return await send(token);
+      } catch (error) {
+        if (!isIamError(error) || !sourceRefused.test((error as TokenEndpointError).errorCode ?? ""))
+          throw error;
+        const { accessToken: rejected } = token;
+        const replacement = await context.source(source, { rejected });
+        if (replacement.accessToken === rejected) throw error;
+        return send(replacement);
+      }
+    },
+  };
 }
 
-async function sourceToken(source: Grant, context: ExchangeContext) {
+/**
+ * A token of the other grant with at least half its life before it: what it is exchanged for lives no longer than it
+ * does. When there is none to be had, the held one has to do.
+ */
+async function sourceToken(source: Grant, context: ExchangeContext): Promise<Token> {
   try {
     const held = await context.source(source);
     const { expiresAt = Infinity, obtainedAt } = held;
     const minValidityMs = (expiresAt - obtainedAt) / 2;
-    return minValidityMs < Infinity
-      ? await context.source(source, { minValidityMs }).catch(() => held)
-      : held;
+    if (minValidityMs === Infinity) return held;
+    return await context.source(source, { minValidityMs }).catch(() => held);
   } catch (error) {
-    // Read so that the manager remembers the refusal for this secret only, and sees when it changes.
-    if (source.retry === "safe" && source.secret) await context.secret().catch(() => {});
+    // Tells the manager which secret was refused, so that it notices when that changes. One that is asked of a person is
+    // left alone.
+    if (source.secret && source.retry === "safe") await context.secret().catch(() => {});
     throw error;
   }
 }
 
-/** The identity of a grant as part of another's. */
-export function identityWithin(part: string, { kind, identity }: Grant): Readonly<Record<string, string>> {
-  const fields = Object.entries(identity()).map(([name, value]) => [`${part}.${name}`, value] as const);
-  return { [part]: kind, ...Object.fromEntries(fields) };
+/** The identity of a grant as part of the identity of the grant that is built on it. */
+export function identityWithin(part: string, grant: Grant): Readonly<Record<string, string>> {
+  const fields = Object.entries(grant.identity()).map(([name, value]) => [`${part}.${name}`, value]);
+  return { [part]: grant.kind, ...Object.fromEntries(fields) };
 }

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "./clock.ts";
 import { configError, threw } from "./errors.ts";
 import type { Grant } from "./grant.ts";
-import { jwtClaims, tokenResponse } from "./token-response.ts";
+import { b64token, jwtClaims, tokenResponse } from "./token-response.ts";
 
 /** A token as somebody else got it: alone, or as a token response (RFC 6749 section 5.1). */
 export type GivenToken =
@@ -21,43 +21,45 @@ export interface StaticTokenGrantOptions {
 }
 
 /**
- * The grant for a token that is already there: a string, or a function that gets one, asked whenever a new one is due.
+ * The grant for a token that is already there: the token, or a function that gets one and is asked whenever a new one is
+ * due.
  *
- * It lives as long as `expires_in` says, from now on; without that a JWT lives until its `exp`, and any other token until
- * a server rejects it. It is the one grant for pages and service workers: the function asks your own server, which holds
- * the secret.
+ * It lives as long as `expires_in` says, from now on. Without that a JWT lives until its `exp` by the local clock, and any
+ * other token until a server rejects it. It is the grant for pages and service workers: the function asks your own server,
+ * which keeps the secret.
  *
- * Errors: `ERR_IAM_CONFIG` for what is not a token, and for a JWT that has expired.
+ * Errors: `ERR_IAM_CONFIG` for what is not a token, for a JWT that has expired, and for a function that throws.
  *
  * @example
  * ```ts
  * import { createTokenManager, staticTokenGrant } from "@iam/core";
- * // Your server answers { "access_token": "…", "expires_in": 1234 } to who is logged in.
+ * // Your server answers { "access_token": "…", "expires_in": 1234 } to those who are logged in.
  * const grant = staticTokenGrant(() => fetch("/api/token", { method: "POST" }).then((answer) => answer.json()));
  * export const manager = createTokenManager({ grant });
  * ```
  */
 export function staticTokenGrant(
-  token: GivenToken | undefined | (() => GivenToken | Promise<GivenToken>),
+  token: string | undefined | (() => GivenToken | Promise<GivenToken>),
   options: StaticTokenGrantOptions = {},
 ): Grant {
   const { clock = systemClock } = options;
-  const fixed = typeof token === "function" ? undefined : readGiven(token);
-  const read = async () => fixed ?? readGiven(await ask(token as () => GivenToken));
+  const isFunction = typeof token === "function";
+  const fixed = isFunction ? undefined : members(token, false);
   return {
     kind: "static",
     identity: () => ({}),
     retry: "safe",
     async exchange() {
-      const given = await read();
-      return tokenResponse({ status: 200, body: JSON.stringify({ ...given, ...lifetimeOf(given, clock) }) });
+      const given = fixed ?? members(await ask(token), true);
+      const lifetime = lifetimeOf(given, clock, isFunction);
+      return tokenResponse({ status: 200, body: JSON.stringify({ ...given, ...lifetime }) });
     },
   };
 }
 
-async function ask(get: () => GivenToken | Promise<GivenToken>): Promise<GivenToken> {
+async function ask(token: unknown): Promise<unknown> {
   try {
-    return await get();
+    return await (token as () => unknown)();
   } catch (cause) {
     throw threw("The function that gives the token", cause);
   }
@@ -65,32 +67,54 @@ async function ask(get: () => GivenToken | Promise<GivenToken>): Promise<GivenTo
 
 type Members = Readonly<Record<string, unknown>> & { readonly access_token: string };
 
-/** The members of a token response, whichever form was given. */
-function readGiven(given: unknown): Members {
-  const members = typeof given === "object" && given !== null ? { ...given } : { access_token: given };
-  const { access_token } = members as Record<string, unknown>;
+/** The members of a token response, whichever form was given. A function may give something better the next time. */
+function members(given: unknown, retryable: boolean): Members {
+  const found: Record<string, unknown> =
+    retryable && typeof given === "object" ? { ...given } : { access_token: given };
+  const { access_token, expires_in = 1 } = found;
   if ((access_token ?? "") === "")
-    throw configError("staticTokenGrant: there is no token: it is missing or empty, or not in access_token.");
-  if (typeof access_token !== "string" || !/^[\w\-.~+/]+=*$/.test(access_token))
     throw configError(
-      'staticTokenGrant: that is not a token (RFC 6750 section 2.1): give it alone, without "Bearer", quotes and white space.',
+      `staticTokenGrant: there is no token. ${retryable ? "The function gave neither a string nor an object with access_token: did its request succeed?" : "Is the environment variable set?"}`,
+      { retryable },
     );
-  return { ...members, access_token };
+  if (typeof access_token !== "string" || !b64token.test(access_token))
+    throw configError(
+      'staticTokenGrant: this is no token (RFC 6750 section 2.1): give it alone, without "Bearer", quotes and white space.',
+      { retryable },
+    );
+  if (!/^0*[1-9]\d*$/.test(`${expires_in ?? 1}`))
+    throw configError(
+      "staticTokenGrant: expires_in must be the whole seconds that the token has left, 1 or more.",
+      {
+        retryable,
+      },
+    );
+  return { ...found, access_token };
 }
 
-/** What is left of the life of a JWT. Given without `expires_in` nothing else tells its age. */
+const longestS = 31_536_000;
+
+/** What is left of the life of a JWT: a token that somebody holds may have spent a part of it. */
 function lifetimeOf(
   { access_token, expires_in, expiration }: Members,
   clock: Clock,
-): { expires_in?: number } {
-  if ((expires_in ?? undefined) !== undefined) return {};
+  retryable: boolean,
+): object {
   const { exp = expiration, iat } = jwtClaims(access_token);
-  if (typeof exp !== "number") return {};
-  const leftS = Math.floor(exp - clock.wallNow() / 1000);
-  if (leftS <= 0)
+  if ((expires_in ?? undefined) !== undefined || typeof exp !== "number") return {};
+  const nowMs = clock.wallNow();
+  const leftS = Math.floor(exp - nowMs / 1000);
+  if (leftS < 1)
     throw configError(
-      `staticTokenGrant: the token expired at ${new Date(exp * 1000).toISOString()}, and this machine's clock says ${new Date(clock.wallNow()).toISOString()}. Give a new one.`,
+      `staticTokenGrant: the token expired at ${iso(exp * 1000)}; the clock of this machine says ${iso(nowMs)}. Give a new one.`,
+      { retryable },
     );
-  // A clock that is behind must not make it live longer than it was made for.
-  return { expires_in: typeof iat === "number" ? Math.min(leftS, exp - iat) : leftS };
+  // By a clock that is behind it would live longer than it was made for.
+  const wholeS = typeof iat === "number" ? Math.floor(exp - iat) : longestS;
+  return { expires_in: Math.min(leftS, wholeS, longestS) };
+}
+
+function iso(epochMs: number): string {
+  // null beyond the dates that there are.
+  return new Date(epochMs).toJSON() ?? "no date that there is";
 }

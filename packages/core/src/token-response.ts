@@ -50,7 +50,8 @@ export interface ParsedTokenResponse {
 
 /** A year and a day. Longer is a mistake, most likely a date where a duration belongs. */
 const maxLifetimeS = 367 * 86_400;
-const b64token = /^[\w\-.~+/]+=*$/;
+/** What a bearer token is made of. Source: RFC 6750 section 2.1. */
+export const b64token: RegExp = /^[\w\-.~+/]+=*$/;
 
 /**
  * Reads a successful token response. Pure.

@@ -1,9 +1,15 @@
-import { configError, isIamError, TokenEndpointError } from "./errors.ts";
-import { definedFields, type ExchangeContext, type Grant } from "./grant.ts";
+import { type Advice, advised } from "./advice.ts";
+import { configError, TokenEndpointError } from "./errors.ts";
+import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
 import { requireCount, requireText, serviceUrl } from "./option-rules.ts";
-import { jsonMembers } from "./token-response.ts";
-import { profileOptionNames, type TrustedProfileOptions } from "./trusted-profile.ts";
+import { b64token, jsonMembers, type TokenResponse } from "./token-response.ts";
+import {
+  profileFields,
+  profileOptionNames,
+  type TrustedProfileOptions,
+  trustAdvice,
+} from "./trusted-profile.ts";
 
 /** The versions of the metadata service; from 2025-08-26 on its paths are others. */
 const paths = {
@@ -49,60 +55,49 @@ export function vpcInstanceGrant(options: VpcInstanceGrantOptions = {}): Grant {
     throw configError("vpcInstanceGrant: tokenLifetimeS must be a whole number of seconds from 5 to 3600.");
   const { profileId, profileCrn, profileName } = options;
   const profile = definedFields({ id: profileId, crn: profileCrn, name: profileName });
-  const [identityPath, tokenPath] = paths[version];
-  const identityUrl = `${url}${identityPath}?version=${version}`;
-  const tokenUrl = `${url}${tokenPath}?version=${version}`;
-  const isMetadataAddress = /^http:\/\/(169\.254\.169\.254|api\.metadata\.cloud\.ibm\.com)$/.test(url);
-
-  async function identityToken({ send }: ExchangeContext): Promise<string> {
-    const flavor = { "metadata-flavor": "ibm" };
-    const request = jsonRequest("PUT", identityUrl, { expires_in: tokenLifetimeS }, flavor);
-    const { status, body } = await send(request);
-    const { access_token } = jsonMembers(() => body);
-    if (typeof access_token === "string" && /^[\w\-.~+/]+=*$/.test(access_token)) return access_token;
-    throw new TokenEndpointError(
-      "ERR_IAM_TOKEN_RESPONSE_INVALID",
-      `${identityUrl} answered without an instance identity token. Is it the metadata service?`,
-      { status, retryable: true },
-    );
-  }
+  const trusted_profile = Object.keys(profile).length > 0 ? profile : undefined;
+  const [identityUrl = "", tokenUrl = ""] = paths[version].map((path) => `${url}${path}?version=${version}`);
+  const flavor = { "metadata-flavor": "ibm" };
+  const advice = adviceFor(url, version);
 
   return {
     kind: "vpc-instance",
-    identity: () => ({
-      url,
-      ...definedFields({ profile_id: profileId, profile_crn: profileCrn, profile_name: profileName }),
-    }),
-    ...(isMetadataAddress && { allowInsecure: true }),
-    // Where nobody answers another attempt is in vain.
+    identity: () => ({ url, ...definedFields(profileFields(options)) }),
+    ...(isMetadataAddress(url) && { allowInsecure: true }),
+    // Who does not answer at such an address will not at the second attempt.
     retry: "once",
-    async exchange(context) {
-      try {
-        const authorization = `Bearer ${await identityToken(context)}`;
-        const named = Object.keys(profile).length > 0 ? { trusted_profile: profile } : undefined;
-        return await context.send(
-          jsonRequest("POST", tokenUrl, named, { authorization, "metadata-flavor": "ibm" }),
+    exchange: ({ send }) =>
+      advised(advice, async () => {
+        const identified = await send(
+          jsonRequest("PUT", identityUrl, { expires_in: tokenLifetimeS }, flavor),
         );
-      } catch (error) {
-        throw inWordsOfTheService(error, url);
-      }
-    },
+        const authorization = `Bearer ${identityToken(identified, identityUrl)}`;
+        const named = trusted_profile && { trusted_profile };
+        return send(jsonRequest("POST", tokenUrl, named, { ...flavor, authorization }));
+      }),
   };
 }
 
-/** An error of the metadata service with what to look at there. */
-function inWordsOfTheService(error: unknown, url: string): unknown {
-  if (!isIamError(error)) return error;
-  const { status, errorCode } = error as TokenEndpointError;
-  const advice =
-    error.code === "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" && status === undefined
-      ? `${url} is the metadata service of a VPC instance: does this run on one, and is the service enabled there?`
-      : status === 404
-        ? "Does the version of the metadata service fit?"
-        : errorCode === "profile_not_linked"
-          ? "Link the trusted profile to the instance, or name another."
-          : undefined;
-  return advice === undefined
-    ? error
-    : new TokenEndpointError(error.code, `${error.message} ${advice}`, { ...error, cause: error });
+/** Whether a service is one that may be asked in the clear: the request does not leave the host of the instance. */
+function isMetadataAddress(url: string): boolean {
+  return /^http:\/\/(169\.254\.169\.254|api\.metadata\.cloud\.ibm\.com)$/.test(url);
+}
+
+function identityToken({ status, body }: TokenResponse, url: string): string {
+  const { access_token } = jsonMembers(() => body);
+  if (typeof access_token === "string" && b64token.test(access_token)) return access_token;
+  throw new TokenEndpointError(
+    "ERR_IAM_TOKEN_RESPONSE_INVALID",
+    `${url} answered ${status}, but without an instance identity token. Is it the metadata service?`,
+    { status, retryable: true },
+  );
+}
+
+function adviceFor(url: string, version: string): Advice {
+  return {
+    404: `it does not know version ${version} of the metadata service; give another version, or check url`,
+    profile_not_linked: `the trusted profile does not exist or is not linked to this instance; ${trustAdvice}`,
+    unauthorized: "this instance may not have a token; is it linked to a trusted profile?",
+    unanswered: `${url} is the metadata service of a VPC instance: does this run on one, and is the service enabled there?`,
+  };
 }
