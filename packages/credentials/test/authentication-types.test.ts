@@ -264,6 +264,15 @@ describe("the properties of a service", () => {
     expect(JSON.stringify(service)).not.toContain("the-password");
   });
 
+  test("keep the white space around a password and a client secret", async () => {
+    const basic = serviceOf({ AUTH_TYPE: "basic", USERNAME: " ada ", PASSWORD: " p " });
+    expect("password" in basic && [basic.username, basic.password()]).toEqual(["ada", " p "]);
+    const [asked] = await askedWith(
+      credentialsOf({ APIKEY: " k ", CLIENT_ID: " id ", CLIENT_SECRET: " s " }),
+    );
+    expect([asked?.fields.apikey, asked?.client]).toEqual(["k", "id: s "]);
+  });
+
   test.for([
     [{ AUTH_TYPE: "noAuth" }, "noAuth"],
     [{ AUTH_TYPE: "basic", USERNAME: "ada", PASSWORD: "p" }, "basic"],
@@ -362,7 +371,7 @@ describe("properties that cannot work are ERR_IAM_CONFIG that names the property
       "SVC_CALLER_EXT_CLAIM (environment) must be a JSON object.",
     ],
     [{ AUTH_TYPE: "bearerToken" }, "SVC_BEARER_TOKEN (environment) is missing."],
-    [{ AUTH_TYPE: "bearerToken", BEARER_TOKEN: "{canary}" }, /that is not a token/],
+    [{ AUTH_TYPE: "bearerToken", BEARER_TOKEN: "{canary}" }, /no token/],
     [{ AUTH_TYPE: "basic", USERNAME: "ada" }, "SVC_PASSWORD (environment) is missing."],
     [{ AUTH_TYPE: "basic", PASSWORD: "canary" }, "SVC_USERNAME (environment) is missing."],
     [
