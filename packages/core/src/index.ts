@@ -1,4 +1,5 @@
 export { type AuthorizedFetchOptions, authorizedFetch } from "./authorized-fetch.ts";
+export { BearerError, type BearerErrorOptions, type BearerErrorWord } from "./bearer-error.ts";
 export { isReplayableBody } from "./body.ts";
 export { type Clock, type Instant, systemClock } from "./clock.ts";
 export {
@@ -24,7 +25,7 @@ export {
   type OriginVerdict,
   originRules,
 } from "./origins.ts";
-export type { SecretSource } from "./secret.ts";
+export { conceal, type SecretSource } from "./secret.ts";
 export { type AuthorizedRequest, sendAuthorized } from "./send-authorized.ts";
 export type { Token } from "./token.ts";
 export {
@@ -34,7 +35,7 @@ export {
   type TokenManager,
 } from "./token-manager.ts";
 export type { TokenManagerOptions, WaitUntil } from "./token-manager-options.ts";
-export { buildTokenRequest, type TokenRequest } from "./token-request.ts";
+export { buildTokenRequest, isSecure, type TokenRequest } from "./token-request.ts";
 export {
   type ParsedTokenResponse,
   parseTokenResponse,
