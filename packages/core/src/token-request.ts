@@ -108,7 +108,15 @@ export function requireSecure(
   );
 }
 
-/** Whether nobody on the way can read along: https, or http that does not leave this machine. */
+/**
+ * Whether nobody on the way can read or change anything: https, or http that does not leave this machine.
+ *
+ * @example
+ * ```ts
+ * import { isSecure } from "@iam/core";
+ * export const verdicts = [isSecure(new URL("https://example.com")), isSecure(new URL("http://example.com"))]; // [true, false]
+ * ```
+ */
 export function isSecure(url: URL | undefined): boolean {
   return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
 }
