@@ -67,6 +67,8 @@ export function refreshTokenGrant(options: RefreshTokenGrantOptions): Grant {
       const secret = await context.secret();
       if (tokens.areSpent()) return begin(context, secret);
       const authentication = { clientId, clientSecret: await clientSecret() };
+      // Too late for this exchange: the token waits for the next one.
+      context.signal.throwIfAborted();
       const refresh_token = tokens.take();
       if (refresh_token === undefined) return begin(context);
       const { tokenEndpoint } = context;
