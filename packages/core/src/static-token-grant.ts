@@ -68,27 +68,21 @@ async function ask(token: unknown): Promise<unknown> {
 type Members = Readonly<Record<string, unknown>> & { readonly access_token: string };
 
 /** The members of a token response, whichever form was given. A function may give something better the next time. */
-function members(given: unknown, retryable: boolean): Members {
+function members(given: unknown, isAnswer: boolean): Members {
   const found: Record<string, unknown> =
-    retryable && typeof given === "object" ? { ...given } : { access_token: given };
+    isAnswer && typeof given === "object" ? { ...given } : { access_token: given };
   const { access_token, expires_in = 1 } = found;
+  const wrong = (what: string) => configError(`staticTokenGrant: ${what}`, { retryable: isAnswer });
   if ((access_token ?? "") === "")
-    throw configError(
-      `staticTokenGrant: there is no token. ${retryable ? "The function gave neither a string nor an object with access_token: did its request succeed?" : "Is the environment variable set?"}`,
-      { retryable },
+    throw wrong(
+      `there is no token. ${isAnswer ? "The function gave neither a string nor an object with access_token: did its request succeed?" : "Is the environment variable set?"}`,
     );
   if (typeof access_token !== "string" || !b64token.test(access_token))
-    throw configError(
-      'staticTokenGrant: this is no token (RFC 6750 section 2.1): give it alone, without "Bearer", quotes and white space.',
-      { retryable },
+    throw wrong(
+      'this is no token (RFC 6750 section 2.1): give it alone, without "Bearer", quotes and white space.',
     );
   if (!/^0*[1-9]\d*$/.test(`${expires_in ?? 1}`))
-    throw configError(
-      "staticTokenGrant: expires_in must be the whole seconds that the token has left, 1 or more.",
-      {
-        retryable,
-      },
-    );
+    throw wrong("expires_in must be the whole seconds that the token has left, 1 or more.");
   return { ...found, access_token };
 }
 
