@@ -2,7 +2,7 @@ import { advised } from "./advice.ts";
 import { configError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
-import { requireCount, requireText, serviceUrl } from "./option-rules.ts";
+import { requireCount, requireOptions, requireText, serviceUrl } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import { jsonMembers, tokenResponse } from "./token-response.ts";
 
@@ -36,6 +36,7 @@ export interface CloudPakForDataGrantOptions {
  * ```
  */
 export function cloudPakForDataGrant(options: CloudPakForDataGrantOptions): Grant {
+  requireOptions("cloudPakForDataGrant", options);
   const { username, password, apiKey, accountId: account_id } = options;
   const url = serviceUrl("cloudPakForDataGrant", options.url).replace(/(\/v1\/authorize)?$/, "/v1/authorize");
   requireText("cloudPakForDataGrant", options, { required: ["username"], optional: ["accountId"] });

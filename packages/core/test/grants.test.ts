@@ -710,6 +710,21 @@ test.for(Object.entries(refused))("%s is refused when the grant is made", ([, [m
 });
 
 test.for([
+  ["assumeGrant", () => assumeGrant(apiKeyGrant("k"), undefined as never)],
+  ["cloudPakForDataGrant", () => cloudPakForDataGrant(undefined as never)],
+  ["crTokenGrant", () => crTokenGrant("t", undefined as never)],
+  ["delegatedRefreshTokenGrant", () => delegatedRefreshTokenGrant(undefined as never)],
+  ["delegatingGrant", () => delegatingGrant(apiKeyGrant("k"), undefined as never)],
+  ["iamAuthzGrant", () => iamAuthzGrant(apiKeyGrant("k"), null as never)],
+  ["mcspGrant", () => mcspGrant("k", "https://host" as never)],
+  ["passwordGrant", () => passwordGrant(undefined as never)],
+  ["refreshTokenGrant", () => refreshTokenGrant("r" as never)],
+] as const)("%s without options is refused", ([name, make]) => {
+  const error = thrownBy(make);
+  expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: `${name} needs an object of options.` });
+});
+
+test.for([
   ["http://user:pa55word@host", "credentials"],
   ["https://host/?a=1", "query"],
   ["https://host/?", "query"],
