@@ -77,7 +77,7 @@ export async function outcomeOf(
 }
 
 /** The official core reads the process itself, and only while an authenticator is being made. */
-function asProcessOf<T>(env: Readonly<Record<string, string>>, root: string, run: () => T): T {
+export function asProcessOf<T>(env: Readonly<Record<string, string>>, root: string, run: () => T): T {
   const before = { env: { ...process.env }, cwd: process.cwd() };
   replaceEnv({ ...env, HOME: join(root, "home") });
   process.chdir(join(root, "cwd"));
