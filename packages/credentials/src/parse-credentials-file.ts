@@ -34,7 +34,7 @@ function settingAt(lines: string, at: number): Setting | undefined {
   if (name === undefined) return undefined;
   const start = head.lastIndex;
   const end = quotedEnd(lines, start) ?? plainEnd(lines, start);
-  return { name, value: valueOf(lines.slice(start, end).trim()), end };
+  return { name, value: valueIn(lines.slice(start, end).trim()), end };
 }
 
 /**
@@ -59,7 +59,7 @@ function plainEnd(lines: string, start: number): number {
   return comment < 0 ? end : Math.min(comment, end);
 }
 
-function valueOf(text: string): string {
+function valueIn(text: string): string {
   const quote = text[0] ?? "";
   const isQuoted = text.length > 1 && /['"`]/.test(quote) && text.endsWith(quote);
   const inside = isQuoted ? text.slice(1, -1) : text;

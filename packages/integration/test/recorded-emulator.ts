@@ -33,7 +33,7 @@ export async function recordedEmulator(): Promise<RecordedEmulator> {
       const request = new Request(`http://${incoming.headers.host}${incoming.url}`, {
         method: incoming.method ?? "GET",
         headers: headersOf(incoming),
-        body: body.length > 0 ? body : null,
+        body: body.length > 0 ? new Uint8Array(body) : null,
       });
       const response = await answer(request);
       outgoing.writeHead(response.status, Object.fromEntries(response.headers));
