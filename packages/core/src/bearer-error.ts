@@ -9,8 +9,6 @@ export interface BearerErrorOptions extends IamErrorOptions {
   reason: string;
   /** Undefined when the request presents no token: then RFC 6750 wants no code at all. */
   error?: BearerErrorWord | undefined;
-  /** The protection space that the challenge names. */
-  realm?: string | undefined;
   /** The scopes that are needed, with spaces between. */
   scope?: string | undefined;
   /** A text for developers, in the challenge. */
@@ -46,9 +44,9 @@ export class BearerError extends IamError {
   /** The same as a set of headers, where Express and others look for them. */
   declare readonly headers: { readonly "WWW-Authenticate": string };
 
-  constructor(message: string, { realm, scope, description, ...options }: BearerErrorOptions) {
+  constructor(message: string, { scope, description, ...options }: BearerErrorOptions) {
     const { error } = options;
-    const wwwAuthenticate = challenge({ realm, error, error_description: description, scope });
+    const wwwAuthenticate = challenge({ error, error_description: description, scope });
     super("ERR_IAM_BEARER", message, {
       ...options,
       status: error === undefined ? 401 : statusOf[error],

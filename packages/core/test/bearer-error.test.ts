@@ -24,10 +24,10 @@ describe("a BearerError", () => {
     });
   });
 
-  test("names realm, scope and description in its challenge", () => {
-    const options = { reason: "scope", error: "insufficient_scope", realm: "api", scope: "a b" } as const;
+  test("names scope and description in its challenge", () => {
+    const options = { reason: "scope", error: "insufficient_scope", scope: "a b" } as const;
     expect(new BearerError("x", { ...options, description: "More is needed" }).wwwAuthenticate).toBe(
-      'Bearer realm="api", error="insufficient_scope", error_description="More is needed", scope="a b"',
+      'Bearer error="insufficient_scope", error_description="More is needed", scope="a b"',
     );
   });
 

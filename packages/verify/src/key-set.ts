@@ -19,12 +19,14 @@ export type WaitUntil = (promise: Promise<unknown>) => void;
 
 /** The keys of one issuer: fetched when needed, kept when the issuer does not answer. */
 export interface KeySet {
+  /** The key of that name, if it is known. When it is old the issuer is asked beside. */
+  use(kid: string, waitUntil: WaitUntil | undefined): PublishedKey | undefined;
   /**
-   * The key of that name. Asks the issuer when there is none, at most once in a cool-down.
+   * The key of that name, when {@link use} knows none. Asks the issuer, at most once in a cool-down.
    *
    * Errors: a BearerError when the issuer has no such key, `ERR_IAM_VERIFICATION_UNAVAILABLE` when that cannot be told.
    */
-  find(kid: string, waitUntil: WaitUntil | undefined): Promise<PublishedKey>;
+  find(kid: string): Promise<PublishedKey>;
   /** The key of that name, if it is known. */
   peek(kid: string): PublishedKey | undefined;
   /** The keys as JSON; asks for them when none are known. */
@@ -124,12 +126,12 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   return {
     peek: (kid) => keys.get(kid),
-    async find(kid, waitUntil) {
+    use(kid, waitUntil) {
       const known = keys.get(kid);
-      if (known !== undefined) {
-        refreshBeside(waitUntil);
-        return known;
-      }
+      if (known !== undefined) refreshBeside(waitUntil);
+      return known;
+    },
+    async find(kid) {
       if (keys.size === 0 || liveAttempt() !== undefined) await refreshed();
       else if (now() >= unknownUntil) {
         unknownUntil = now() + coolDownMs;

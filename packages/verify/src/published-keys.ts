@@ -15,8 +15,8 @@ export interface PublishedKey {
   readonly jwk: JWK;
   /** What tells it from every other key: the same for equal keys. */
   readonly material: string;
-  /** The key itself for one algorithm; imported once. */
-  imported(alg: string): Promise<VerificationKey>;
+  /** The key itself for one algorithm; imported once, and then there without a wait. */
+  imported(alg: string): VerificationKey | Promise<VerificationKey>;
 }
 
 /** A key as the runtime has it. */
@@ -60,15 +60,20 @@ function canVerify(jwk: Record<string, unknown>, algorithms: readonly string[]):
 function publishedKey(kid: string, { kty, n, e, x, y, crv, alg }: Record<string, unknown>): PublishedKey {
   // Only what is public, and only what is used.
   const jwk = JSON.parse(JSON.stringify({ kty, n, e, x, y, crv, alg, kid })) as JWK;
-  const imports = new Map<string, Promise<VerificationKey>>();
+  const imports = new Map<string, VerificationKey | Promise<VerificationKey>>();
   return {
     kid,
     jwk,
     material: JSON.stringify([kty, n, e, crv, x, y]),
     imported(name) {
-      const known = imports.get(name) ?? importJWK(jwk, name);
-      imports.set(name, known);
-      return known;
+      const known = imports.get(name);
+      if (known !== undefined) return known;
+      const importing = importJWK(jwk, name).then((key) => {
+        imports.set(name, key);
+        return key;
+      });
+      imports.set(name, importing);
+      return importing;
     },
   };
 }

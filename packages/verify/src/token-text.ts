@@ -1,3 +1,4 @@
+import type { BearerError } from "@iam/core";
 import { base64url } from "jose";
 import { hasDuplicateMembers } from "./duplicate-members.ts";
 import { refusal } from "./refusal.ts";
@@ -11,8 +12,13 @@ export interface TokenHeader {
   readonly kid: string;
 }
 
-/** How the last character of a base64url text may look, by its length modulo four: the bits that mean nothing are zero. */
-const lastCharacters = [/^/, /(?!)/, /[AQgw]$/, /[AEIMQUYcgkosw048]$/] as const;
+/**
+ * What decoders of base64 let pass although it is not base64url. At anything else they fail, and then the signature does; to
+ * look at each character of a good token would cost a thirtieth of its verification.
+ */
+const lenient = ["=", " ", "\n", "\r", "\t", "\f"] as const;
+/** What a base64url text may end in, by its length modulo four: the bits that mean nothing are zero. */
+const lastCharacters = [undefined, "", "AQgw", "AEIMQUYcgkosw048"] as const;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
@@ -31,13 +37,25 @@ export function headerSegment(token: unknown): string {
   const [header, ...others] = segments;
   if (!header || others.length !== 2)
     throw refusal("malformed", "The token does not have the three segments of a signed JWT.");
-  if (!/^[\w.-]+$/.test(token) || !segments.every(isCanonical))
-    throw refusal("encoding", "The token is not base64url without padding.");
+  if (lenient.some((character) => token.includes(character)) || !segments.every(isCanonical))
+    throw notBase64url();
   return header;
 }
 
+/** The error for a token whose signature is not good: the encoding is to blame if it is none. */
+export function notSigned(token: string): BearerError {
+  return /^[\w.-]+$/.test(token)
+    ? refusal("signature", "The token was not signed by the key that it names.")
+    : notBase64url();
+}
+
+function notBase64url(): BearerError {
+  return refusal("encoding", "The token is not base64url without padding.");
+}
+
 function isCanonical(segment: string): boolean {
-  return lastCharacters[segment.length % 4]?.test(segment) ?? false;
+  const allowed = lastCharacters[segment.length % 4];
+  return allowed === undefined || allowed.includes(segment.at(-1) ?? " ");
 }
 
 /**
@@ -48,7 +66,7 @@ function isCanonical(segment: string): boolean {
  * Source: RFC 7515 section 4.1; RFC 8725 sections 3.1 to 3.11.
  */
 export function parseHeader(segment: string, algorithms: readonly string[]): TokenHeader {
-  const members = jsonObject(base64url.decode(segment));
+  const members = jsonObject(decoded(segment));
   if (members === undefined) throw refusal("header", "The header of the token is no JSON object.");
   if (hasDuplicateMembers(members.text, countMembers(members.value)))
     throw refusal("duplicate", "The header of the token has a member twice.");
@@ -72,6 +90,14 @@ export function parseHeader(segment: string, algorithms: readonly string[]): Tok
   return { alg, kid };
 }
 
+function decoded(segment: string): Uint8Array {
+  try {
+    return base64url.decode(segment);
+  } catch {
+    throw notBase64url();
+  }
+}
+
 /** A JSON object out of bytes, with its text; undefined for anything else. */
 export function jsonObject(
   bytes: Uint8Array,
@@ -93,9 +119,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 /** How many members a value out of JSON has, at any depth. */
 export function countMembers(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
-  const values = Object.values(value);
-  return values.reduce<number>(
-    (sum, member) => sum + countMembers(member),
-    Array.isArray(value) ? 0 : values.length,
-  );
+  let members = 0;
+  for (const member of Object.values(value)) members += 1 + countMembers(member);
+  return Array.isArray(value) ? members - value.length : members;
 }

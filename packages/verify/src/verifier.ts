@@ -3,10 +3,10 @@ import { hasDuplicateMembers } from "./duplicate-members.ts";
 import { checkClaims, type IamClaims } from "./iam-claims.ts";
 import { createIntrospection } from "./introspection.ts";
 import { createKeySet, type WaitUntil } from "./key-set.ts";
-import type { ExportedKeys, PublishedKey, VerificationKey } from "./published-keys.ts";
+import type { ExportedKeys, VerificationKey } from "./published-keys.ts";
 import { refusal } from "./refusal.ts";
 import { createTokenDigest } from "./token-digest.ts";
-import { headerSegment, jsonObject, parseHeader, type TokenHeader } from "./token-text.ts";
+import { headerSegment, jsonObject, notSigned, parseHeader, type TokenHeader } from "./token-text.ts";
 import type { VerifiedToken } from "./verified-tokens.ts";
 import { readVerifierOptions, type VerifierOptions } from "./verifier-options.ts";
 
@@ -97,19 +97,21 @@ export function createVerifier(options?: VerifierOptions): Verifier {
   async function judge(
     token: string,
     segment: string,
-    key: string | undefined,
+    cacheKey: string | undefined,
     waitUntil: WaitUntil | undefined,
   ): Promise<{ readonly claims: IamClaims }> {
     const header = headers.get(segment) ?? parseHeader(segment, algorithms);
-    const published = await keySet.find(header.kid, waitUntil);
-    const payload = await verifiedPayload(token, header, published);
-    const claims = readClaims(payload);
+    const published = keySet.use(header.kid, waitUntil) ?? (await keySet.find(header.kid));
+    const imported = published.imported(header.alg);
+    // Not awaited without need: a turn of the queue costs a hundredth of a verification.
+    const key = imported instanceof Promise ? await importedKey(imported) : imported;
+    const claims = readClaims(await verifiedPayload(token, header.alg, key));
     const wallNow = clock.wallNow();
     checkClaims(claims, config, wallNow / 1000);
     // The headers of good tokens are few: one for each key.
     if (headers.size < 16) headers.set(segment, header);
-    if (key !== undefined) {
-      cache?.set(key, {
+    if (cacheKey !== undefined) {
+      cache?.set(cacheKey, {
         claims,
         kid: header.kid,
         material: published.material,
@@ -131,21 +133,19 @@ function introspectionOf({ introspection }: ReturnType<typeof readVerifierOption
   };
 }
 
-async function verifiedPayload(
-  token: string,
-  { alg }: TokenHeader,
-  published: PublishedKey,
-): Promise<Uint8Array> {
-  let key: VerificationKey;
+async function importedKey(imported: Promise<VerificationKey>): Promise<VerificationKey> {
   try {
-    key = await published.imported(alg);
+    return await imported;
   } catch {
     throw refusal("unknown-key", "The key that the token names is none for its algorithm (kid, alg).");
   }
+}
+
+async function verifiedPayload(token: string, alg: string, key: VerificationKey): Promise<Uint8Array> {
   try {
     return (await compactVerify(token, key, { algorithms: [alg] })).payload;
   } catch {
-    throw refusal("signature", "The token was not signed by the key that it names.");
+    throw notSigned(token);
   }
 }
 
@@ -162,9 +162,7 @@ function readClaims(payload: Uint8Array): Record<string, unknown> {
 function freeze(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   Object.freeze(value);
-  const values = Object.values(value);
-  return values.reduce<number>(
-    (sum, member) => sum + freeze(member),
-    Array.isArray(value) ? 0 : values.length,
-  );
+  let members = 0;
+  for (const member of Object.values(value)) members += 1 + freeze(member);
+  return Array.isArray(value) ? members - value.length : members;
 }

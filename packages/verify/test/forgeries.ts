@@ -10,7 +10,7 @@ export interface Materials {
   readonly claims: Record<string, unknown>;
 }
 
-export interface Forgery {
+interface Forgery {
   readonly name: string;
   readonly reason: RefusalReason;
   /** A part of the message. */

@@ -5,12 +5,12 @@ import { onTestFinished } from "vitest";
 import { createVerifier, type Verifier, type VerifierOptions } from "../src/index.ts";
 
 /** A clock in the hand of a test: it stands still until it is moved. Its timers are real. */
-export interface StillClock extends Clock {
+interface StillClock extends Clock {
   advance(ms: number): void;
   stepWall(ms: number): void;
 }
 
-export function stillClock(startMs: number = Math.floor(Date.now() / 1000) * 1000): StillClock {
+function stillClock(startMs: number = Math.floor(Date.now() / 1000) * 1000): StillClock {
   let wall = startMs;
   let monotonic = 5000;
   return {
