@@ -66,8 +66,8 @@ export function retryAfterMs(header = "", date: string | undefined, nowMs: numbe
  * Source: RFC 9110 section 5.6.7.
  */
 export function httpDateMs(text = ""): number {
-  return Date.parse(httpDate.test(text) ? text.replace(/( GMT)?$/, " GMT") : "");
+  return Date.parse(`${httpDate.exec(text)?.[0]} GMT`);
 }
 
 const httpDate =
-  /^[SMTWF]([a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[a-z]+day, \d\d-[A-Z][a-z]{2}-\d\d) [\d:]{8} GMT$|^[SMTWF][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/;
+  /^[SMTWF]([a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[a-z]+day, \d\d-[A-Z][a-z]{2}-\d\d) [\d:]{8}(?= GMT$)|^[SMTWF][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/;

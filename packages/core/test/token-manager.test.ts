@@ -531,17 +531,33 @@ describe("failures", () => {
     expect(unhandled).not.toHaveBeenCalled();
   });
 
-  test("a secret that cannot be read fails typed, and the next call reads it again at once", async () => {
+  test.for<[string, (fail: () => Promise<string>) => ReturnType<typeof apiKeyGrant>]>([
+    ["an API key", (fail) => apiKeyGrant(fail)],
+    ["a client secret", (fail) => apiKeyGrant(apiKey, { clientId: "me", clientSecret: fail })],
+  ])("%s that cannot be read fails typed, and shows nothing of what was thrown", async ([, make]) => {
+    const failure = Object.assign(new Error(`vault: cannot read ${apiKey}`), { code: "EACCES", apiKey });
+    const throwing = () => {
+      throw failure;
+    };
+    for (const fail of [throwing, () => Promise.reject(failure)]) {
+      const { manager, endpoint } = world({ grant: make(fail) });
+      const error = await failureOf(manager.getToken());
+      expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true, cause: { message: "EACCES" } });
+      expect(error.message).toMatch(/apikey.*EACCES/);
+      expect(inspect(error, { depth: Infinity, showHidden: true, getters: true })).not.toContain(apiKey);
+      expect(endpoint.requests).toHaveLength(0);
+    }
+  });
+
+  test("a secret that could not be read is read again by the next call, at once", async () => {
     let readable = false;
     const { manager, endpoint } = world({
       grant: apiKeyGrant(() => {
-        if (!readable) throw new Error(`vault: cannot read ${apiKey}`);
+        if (!readable) throw new Error("vault");
         return apiKey;
       }),
     });
-    const error = await failureOf(manager.getToken());
-    expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true });
-    expect(inspect(error, { depth: Infinity, showHidden: true })).not.toContain(apiKey);
+    await failureOf(manager.getToken());
     readable = true;
     await manager.getToken();
     expect(endpoint.requests).toHaveLength(1);
