@@ -44,6 +44,9 @@ function withAdvice(error: unknown, advice: Advice): unknown {
         : undefined);
   if (words === undefined) return error;
   // Behind what happened, in place of the general advice.
-  const said = message.replace(/( answered HTTP [^:]*: |\): ).*$/s, `$1${words}.`);
+  const said = message.replace(
+    /( answered HTTP [^:]*: |\): ).*$/s,
+    `$1${words}${words.endsWith("?") ? "" : "."}`,
+  );
   return new TokenEndpointError(code, said, { ...error, cause: error });
 }

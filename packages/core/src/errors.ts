@@ -8,6 +8,7 @@
  * - `ERR_IAM_TOKEN_REQUEST_BUDGET`: this manager has spent its token requests of the minute.
  * - `ERR_IAM_ORIGIN_NOT_ALLOWED`: the request goes to an origin that may not have the token.
  * - `ERR_IAM_BEARER`: an incoming request has no acceptable bearer token.
+ * - `ERR_IAM_VERIFICATION_UNAVAILABLE`: what an incoming token is checked with cannot be had; nothing is said about the token.
  */
 export type IamErrorCode =
   | "ERR_IAM_CONFIG"
@@ -16,7 +17,8 @@ export type IamErrorCode =
   | "ERR_IAM_TOKEN_RESPONSE_INVALID"
   | "ERR_IAM_TOKEN_REQUEST_BUDGET"
   | "ERR_IAM_ORIGIN_NOT_ALLOWED"
-  | "ERR_IAM_BEARER";
+  | "ERR_IAM_BEARER"
+  | "ERR_IAM_VERIFICATION_UNAVAILABLE";
 
 /** Options of {@link IamError}. */
 export interface IamErrorOptions {

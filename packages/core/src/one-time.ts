@@ -28,12 +28,17 @@ export function oneTime(
     retry: "once",
     async exchange(context) {
       const value = await context.secret();
+      // Too late for this exchange: the value waits for the next one.
+      context.signal.throwIfAborted();
       answer = undefined;
       if (sent.has(value))
         throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);
-      sent.add(value);
+      const send: typeof context.send = (request) => {
+        sent.add(value);
+        return context.send(request);
+      };
       try {
-        return await exchange(context);
+        return await exchange({ ...context, send });
       } catch (error) {
         if (!mayHaveArrived(error)) sent.delete(value);
         throw error;

@@ -5,6 +5,13 @@ import { configError } from "./errors.ts";
  * String, JSON, spread, `structuredClone` and `util.inspect` at any depth, hidden properties included.
  *
  * Only `inspect` with `customInspect: false` and `getters: true` reads them: whoever asks for that asks for secrets.
+ *
+ * @example
+ * ```ts
+ * import { conceal } from "@iam/core";
+ * export const login = conceal({ user: "ada" }, { password: "her-password" });
+ * console.log(login.password === "her-password", login); // true { user: 'ada', password: '[redacted]' }
+ * ```
  */
 export function conceal<Shown extends object, Hidden extends object>(
   shown: Shown,

@@ -114,6 +114,12 @@ export function requireSecure(
  *
  * That is told by the very spelling of the host: 127.0.0.0/8, `[::1]`, or exactly `localhost`. Names that merely resolve to
  * loopback are not: who answers for them is not in our hands.
+ *
+ * @example
+ * ```ts
+ * import { isSecure } from "@iam/core";
+ * export const verdicts = [isSecure(new URL("https://example.com")), isSecure(new URL("http://example.com"))]; // [true, false]
+ * ```
  */
 export function isSecure(url: URL | undefined): boolean {
   return /^https:|^http:\/\/(localhost|\[::1\]|127(\.\d+){3})$/.test(`${url?.protocol}//${url?.hostname}`);

@@ -28,37 +28,42 @@ interface Setting {
 }
 
 function settingAt(lines: string, at: number): Setting | undefined {
-  const head = /[^\S\n]*(?:export[^\S\n]+)?([\w.-]+)[^\S\n]*(?:=|:(?=[^\S\n]))[^\S\n]*/y;
+  const head = /[^\S\n]*(?:export[^\S\n]+)?([\w.-]+)(?:[^\S\n]*=|:(?=[^\S\n]))[^\S\n]*/y;
   head.lastIndex = at;
   const [, name] = head.exec(lines) ?? [];
   if (name === undefined) return undefined;
   const start = head.lastIndex;
-  return { name, ...(quotedAt(lines, start) ?? plainAt(lines, start)) };
+  const end = quotedEnd(lines, start) ?? plainEnd(lines, start);
+  return { name, value: valueIn(lines.slice(start, end).trim()), end };
 }
 
-/** A value in quotes, or undefined when they are never closed, or when more than a comment comes behind them. */
-function quotedAt(lines: string, start: number): Omit<Setting, "name"> | undefined {
+/**
+ * Where a value in quotes ends; undefined when it is not in quotes, when they are not closed, or when more than a comment
+ * comes behind them. A backslash before a quote keeps it from ending the value, unless no other quote can: that is how
+ * `dotenv` has it, and how a path of Windows may end in a backslash.
+ */
+function quotedEnd(lines: string, start: number): number | undefined {
   const quote = lines[start] ?? "";
   if (!/['"`]/.test(quote)) return undefined;
-  let close = start + 1;
-  while (close < lines.length && lines[close] !== quote) close += isEscaped(lines, close, quote) ? 2 : 1;
-  const end = close + 1;
-  if (close >= lines.length || !/^[^\S\n]*(#|$)/.test(lines.slice(end, endOfLine(lines, end))))
-    return undefined;
-  const inside = lines.slice(start + 1, close);
-  const value = quote === '"' ? inside.replace(/\\n/g, "\n").replace(/\\r/g, "\r") : inside;
-  return { value, end };
+  const candidates: number[] = [];
+  for (let close = lines.indexOf(quote, start + 1); close >= 0; close = lines.indexOf(quote, close + 1)) {
+    candidates.unshift(close + 1);
+    if (lines[close - 1] !== "\\" || close - 1 === start) break;
+  }
+  return candidates.find((end) => /^[^\S\n]*(#|$)/.test(lines.slice(end, endOfLine(lines, end))));
 }
 
-/** An escaped quote does not end the value; the backslash stays, as in `dotenv`. */
-function isEscaped(lines: string, at: number, quote: string): boolean {
-  return lines[at] === "\\" && lines[at + 1] === quote;
-}
-
-function plainAt(lines: string, start: number): Omit<Setting, "name"> {
+function plainEnd(lines: string, start: number): number {
   const end = endOfLine(lines, start);
-  const [value = ""] = lines.slice(start, end).split("#", 1);
-  return { value: value.trim(), end };
+  const comment = lines.indexOf("#", start);
+  return comment < 0 ? end : Math.min(comment, end);
+}
+
+function valueIn(text: string): string {
+  const quote = text[0] ?? "";
+  const isQuoted = text.length > 1 && /['"`]/.test(quote) && text.endsWith(quote);
+  const inside = isQuoted ? text.slice(1, -1) : text;
+  return quote === '"' ? inside.replaceAll("\\n", "\n").replaceAll("\\r", "\r") : inside;
 }
 
 function endOfLine(lines: string, at: number): number {

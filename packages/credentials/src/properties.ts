@@ -42,13 +42,16 @@ export const propertyNames = [
 /** One of {@link propertyNames}. */
 export type PropertyName = (typeof propertyNames)[number];
 
+/** Whoever chose these may have chosen a space. */
+const spaceMatters: readonly PropertyName[] = ["CLIENT_SECRET", "PASSWORD"];
+
 /** The properties of one service, from one source. */
 export interface Properties {
   /** Where they are from, in words. */
   readonly source: string;
   /** How the source spells a property. */
   nameOf(property: PropertyName): string;
-  /** A value without the white space around it; undefined when it is not set, or empty. */
+  /** A value without the white space around it, unless it is a password; undefined when it is not set, or empty. */
   text(property: PropertyName): string | undefined;
   /** The same. Errors: `ERR_IAM_CONFIG` when it is missing or empty. */
   required(property: PropertyName): string;
@@ -126,7 +129,8 @@ function propertiesOf({ values, source, nameOf, ignored }: PropertyValues): Prop
   function text(property: PropertyName): string | undefined {
     const value = values.get(property);
     if (typeof value === "object") throw problem(property, "must be text.");
-    return value === undefined ? undefined : `${value}`.trim() || undefined;
+    if (value === undefined) return undefined;
+    return (spaceMatters.includes(property) ? `${value}` : `${value}`.trim()) || undefined;
   }
 
   function problem(property: PropertyName, says: string): IamError {

@@ -115,7 +115,7 @@ describe("the sources of a service's credentials", () => {
 });
 
 describe("the prefix of a service", () => {
-  test.for([
+  test.for<[string, string]>([
     ["cloudant", "CLOUDANT_APIKEY"],
     ["my-service", "MY_SERVICE_APIKEY"],
     ["My_Service", "MY_SERVICE_APIKEY"],
@@ -126,7 +126,7 @@ describe("the prefix of a service", () => {
     expect(await keyFrom({ env: { [name]: "the-key" } }, service)).toBe("the-key");
   });
 
-  test.for([
+  test.for<[string, string]>([
     ["cloud", "CLOUDANT_APIKEY"],
     ["cloudant", "CLOUDANTAPIKEY"],
     ["cloudant", "cloudant_APIKEY"],
