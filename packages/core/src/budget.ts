@@ -16,7 +16,7 @@ export function createBudget(max: number): (nowMs: number) => void {
       throw new TokenEndpointError(
         "ERR_IAM_TOKEN_REQUEST_BUDGET",
         `${max} token requests in a minute: look for endless 401s, or raise maxTokenRequestsPerMinute.`,
-        { retryable: true, retryAfterMs: Math.ceil(windowMs - (nowMs - oldest)) },
+        { retryable: true, retryAfterMs: Math.ceil(oldest + windowMs - nowMs) },
       );
     sentAt.push(nowMs);
   };

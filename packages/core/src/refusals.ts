@@ -21,11 +21,12 @@ export type Refusals = Map<string | undefined, Refusal>;
 /** Wildcards allow any number of origins; a thousand that answer 401 are not worth remembering. */
 const maxOrigins = 1000;
 
-const clean = { replacement: 0, level: 0, until: -Infinity };
+/** Nothing is held against an origin yet, or any more. */
+const clean = (forgivenAt: number): Refusal => ({ replacement: 0, level: 0, until: -Infinity, forgivenAt });
 
 /** What is remembered of an origin. Without an origin nothing is. */
 export function refusalBy(refusals: Refusals, origin: string | undefined): Refusal {
-  const refusal = refusals.get(origin) ?? { ...clean, forgivenAt: -Infinity };
+  const refusal = refusals.get(origin) ?? clean(-Infinity);
   if (refusals.size >= maxOrigins) refusals.delete(refusals.keys().next().value);
   if (origin !== undefined) refusals.set(origin, refusal);
   return refusal;
@@ -50,6 +51,5 @@ export function isOnHold(refusal: Refusal, generation: number, nowMs: number): b
  */
 export function forgive(refusals: Refusals, origin: string, nowMs: number): void {
   const refusal = refusals.get(origin);
-  if (refusal && nowMs - refusal.forgivenAt >= maxHoldMs)
-    Object.assign(refusal, clean, { forgivenAt: nowMs });
+  if (refusal && nowMs - refusal.forgivenAt >= maxHoldMs) refusals.set(origin, clean(nowMs));
 }

@@ -59,6 +59,6 @@ export function secretReader(
 function checkSecret(value: unknown, what: string, unfit: RegExp): string {
   if (typeof value === "string" && value && !unfit.test(value)) return value;
   throw configError(
-    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has a control character or, for keys and tokens, white space, quotes or braces around it"}.`,
+    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has control characters, or white space, quotes or braces around it"}.`,
   );
 }

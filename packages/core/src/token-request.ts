@@ -1,4 +1,5 @@
 import { configError } from "./errors.ts";
+import { definedFields } from "./grant.ts";
 import { conceal } from "./secret.ts";
 
 /** Where IBM Cloud IAM answers token requests. Source: https://cloud.ibm.com/apidocs/iam-identity-token-api */
@@ -46,7 +47,6 @@ export function buildTokenRequest(options: {
   clientSecret?: string | undefined;
 }): TokenRequest {
   const { tokenEndpoint, form, clientId, clientSecret = "" } = options;
-  const fields = Object.entries(form).filter((field): field is [string, string] => field[1] !== undefined);
   const headers: Record<string, string> = {
     accept: "application/json",
     "content-type": "application/x-www-form-urlencoded",
@@ -55,7 +55,10 @@ export function buildTokenRequest(options: {
     const bytes = new TextEncoder().encode(`${clientId}:${clientSecret}`);
     headers.authorization = `Basic ${btoa(String.fromCharCode(...bytes))}`;
   }
-  return conceal({ method: "POST", url: tokenEndpoint }, { headers, body: `${new URLSearchParams(fields)}` });
+  return conceal(
+    { method: "POST", url: tokenEndpoint },
+    { headers, body: `${new URLSearchParams(definedFields(form))}` },
+  );
 }
 
 /**
