@@ -71,8 +71,8 @@ export function createExchange(
       requireSecure(parseUrl(request.url), "A token request", config);
       const remainingMs = () => endsAt - clock.monotonicNow();
       for (let made = 1; ; made++) {
-        // Ended meanwhile, in a pause or while the secret was read: this would be a second request in flight.
-        signal.throwIfAborted();
+        // Over meanwhile, in a pause or while the secret was read: this could be a second request in flight. Timers may be late.
+        if (signal.aborted || remainingMs() <= 0) throw unreachable(request.url, signal.reason, "too late");
         try {
           return await attempt(run, request, Math.min(attemptDeadlineMs, remainingMs()));
         } catch (cause) {

@@ -561,6 +561,21 @@ describe("failures", () => {
     expect(endpoint.requests).toHaveLength(0);
   });
 
+  test("no request is made after the deadline, however late a blocked process is with its timers", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = hanging;
+    const waiting = watch(manager.getToken());
+    // The first attempt has ended, and the second is 250 ms away.
+    await clock.advance(4_000);
+    clock.block(12_000);
+    await clock.advance(0);
+    expect(waiting).toMatchObject({
+      state: "rejected",
+      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" },
+    });
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
   test("a refused key whose replacement is looked for in vain holds nobody up", async () => {
     let readable: Promise<string> = Promise.resolve(apiKey);
     const { manager, endpoint, clock } = world({ grant: apiKeyGrant(() => readable) });
