@@ -64,7 +64,6 @@ export function createExchange(
 
   return async (run, previous) => {
     const endsAt = clock.monotonicNow() + deadlineMs;
-    const attempts = grant.retry === "safe" ? run.attempts : 1;
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
@@ -77,7 +76,8 @@ export function createExchange(
           return await attempt(run, request, Math.min(attemptDeadlineMs, remainingMs()));
         } catch (cause) {
           const error = unreachable(request.url, cause);
-          const delayMs = made < attempts ? retryDelayMs(error, made, remainingMs(), random) : undefined;
+          const mayRetry = grant.retry === "safe" && made < run.attempts;
+          const delayMs = mayRetry ? retryDelayMs(error, made, remainingMs(), random) : undefined;
           if (delayMs === undefined) throw error;
           await new Promise((resolve) => after(run, delayMs, resolve));
         }

@@ -201,7 +201,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       reason,
       clock,
       background: reason === "expiring",
-      attempts: failures === 0 && /absent|validity/.test(reason) ? 3 : 1,
+      // Asked after each: a refresh whose token expires meanwhile has callers that wait for it.
+      get attempts() {
+        return failures === 0 && (reason === "validity" || (reason !== "rejected" && !usable())) ? 3 : 1;
+      },
       ends: new Set(),
       sequence: ++sequence,
       start: { wall: clock.wallNow(), monotonic: clock.monotonicNow() },

@@ -476,6 +476,20 @@ describe("failures", () => {
     expect(await manager.getToken()).not.toBe(token);
   });
 
+  test("a refresh that outlives its token tries again for the callers that wait for it now", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    await clock.advance(hour - 10_000 - 1_000);
+    endpoint.script.push(hanging, failing(503));
+    expect(await manager.getToken()).toBe(token);
+    await clock.advance(1_000);
+    const waiting = watch(manager.getToken());
+    await clock.advance(8_000);
+    expect(waiting.state).toBe("resolved");
+    expect(endpoint.requests).toHaveLength(4);
+    expect(endpoint.maxInFlight).toBe(1);
+  });
+
   test("near its end a token that cannot be refreshed is asked for after a quarter of what is left", async () => {
     const { manager, endpoint, clock, events } = world();
     await manager.getToken();
