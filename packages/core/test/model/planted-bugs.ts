@@ -386,12 +386,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "makes three attempts for a background refresh",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [[manager, "failures === 0 && /absent|validity/.test(reason) ? 3 : 1", "3"]],
+    changes: [[manager, '(reason !== "rejected" && !usable())', "true"]],
   },
   {
     bug: "never tries again",
     caughtBy: "I1, I2, I4: events",
-    changes: [["exchange.ts", "made < attempts ?", "false ?"]],
+    changes: [["exchange.ts", "&& made < run.attempts", "&& false"]],
   },
   {
     bug: "tries again what was refused",

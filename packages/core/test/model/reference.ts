@@ -36,18 +36,23 @@ interface Life {
   refreshMs: number;
 }
 
+/** When something happens by itself; of what is due together the first that was set comes first. */
+interface Due {
+  readonly at: number;
+  readonly order: number;
+}
+
 interface Exchange {
   readonly number: number;
   readonly reason: string;
   readonly start: Moment;
   readonly context: number;
-  readonly attempts: number;
   made: number;
   phase: "secret" | "asking" | "pausing";
   /** The end of the attempt or of the pause. */
-  dueAt: number;
-  readonly endsAt: number;
-  beatAt: number;
+  due: Due | undefined;
+  readonly ends: Due;
+  beat: Due;
   beats: number;
   secret?: string | undefined;
   dead: boolean;
@@ -72,7 +77,7 @@ export interface Caller {
 
 interface Waiting {
   readonly caller: Caller;
-  readonly wakeAt: number;
+  readonly wake: Due;
   /** What it waits for: an exchange, or the look at a secret. */
   readonly on: Exchange | { readonly cool: CoolDown; readonly failure: Outcome };
   readonly beats: number;
@@ -124,6 +129,7 @@ export class Reference {
   disposed = false;
   private suspect: Held | undefined;
   private looked = 0;
+  private timersSet = 0;
   private failures = 0;
   private count = 0;
   private generation = 0;
@@ -358,7 +364,7 @@ export class Reference {
     const waiting: Waiting = {
       caller,
       on,
-      wakeAt: this.now.monotonic + rules.joinMs,
+      wake: this.in(rules.joinMs),
       beats: exchange?.beats ?? 0,
       stale: exchange !== undefined && exchange.number <= this.barrier,
       held: this.usable(),
@@ -438,12 +444,11 @@ export class Reference {
       reason,
       start: this.now,
       context,
-      attempts: this.failures === 0 && (reason === "absent" || reason === "validity") ? 3 : 1,
       made: 0,
       phase: "secret",
-      dueAt: Number.POSITIVE_INFINITY,
-      endsAt: monotonic + rules.exchangeMs,
-      beatAt: monotonic + rules.joinMs / 2,
+      due: undefined,
+      beat: this.in(rules.joinMs / 2),
+      ends: this.in(rules.exchangeMs),
       beats: 0,
       dead: false,
     };
@@ -456,7 +461,7 @@ export class Reference {
 
   private attempt(exchange: Exchange) {
     const { monotonic } = this.now;
-    if (monotonic >= exchange.endsAt) return this.end(exchange, unreachable);
+    if (monotonic >= exchange.ends.at) return this.end(exchange, unreachable);
     exchange.made++;
     const recent = this.requests.filter(({ at }) => monotonic - at < 60_000);
     if (recent.length >= this.maxRequestsPerMinute) {
@@ -464,16 +469,19 @@ export class Reference {
       return this.retry(exchange, { code: "ERR_IAM_TOKEN_REQUEST_BUDGET", retryable: true, retryAfterMs });
     }
     exchange.phase = "asking";
-    exchange.dueAt = Math.min(monotonic + rules.attemptMs, exchange.endsAt);
+    exchange.due = this.in(Math.min(rules.attemptMs, exchange.ends.at - monotonic));
     this.requests.push({ at: monotonic, secret: exchange.secret ?? "", exchange });
   }
 
   private retry(exchange: Exchange, failure: Failure) {
     const delayMs = Math.max(this.draw * 250 * 2 ** exchange.made, failure.retryAfterMs ?? 0);
-    const fits = this.now.monotonic + delayMs < exchange.endsAt;
-    if (!failure.retryable || exchange.made >= exchange.attempts || !fits) return this.end(exchange, failure);
+    const fits = this.now.monotonic + delayMs < exchange.ends.at;
+    // More than one attempt only for callers that have no token, and after no failure.
+    const alone = exchange.reason === "validity" || (exchange.reason !== "rejected" && !this.usable());
+    const attempts = this.failures === 0 && alone ? 3 : 1;
+    if (!failure.retryable || exchange.made >= attempts || !fits) return this.end(exchange, failure);
     exchange.phase = "pausing";
-    exchange.dueAt = this.now.monotonic + delayMs;
+    exchange.due = this.in(delayMs);
   }
 
   private arrive(exchange: Exchange, token: string, lifetimeMs: number) {
@@ -558,23 +566,30 @@ export class Reference {
 
   // Time.
 
+  private in(ms: number): Due {
+    return { at: this.now.monotonic + ms, order: this.timersSet++ };
+  }
+
   private next(): { at: number; happen: () => void } | undefined {
-    let first: { at: number; happen: () => void } | undefined;
-    const consider = (at: number, happen: () => void) => {
-      if (at < (first?.at ?? Number.POSITIVE_INFINITY)) first = { at, happen };
+    let first: (Due & { happen: () => void }) | undefined;
+    const consider = (due: Due | undefined, happen: () => void) => {
+      if (due === undefined) return;
+      const { at, order } = due;
+      if (first === undefined || at < first.at || (at === first.at && order < first.order))
+        first = { at, order, happen };
     };
     for (const exchange of this.exchanges) {
       if (exchange.dead) continue;
-      consider(exchange.endsAt, () => this.end(exchange, unreachable));
-      if (exchange.phase === "asking") consider(exchange.dueAt, () => this.retry(exchange, unreachable));
-      if (exchange.phase === "pausing") consider(exchange.dueAt, () => this.attempt(exchange));
-      consider(exchange.beatAt, () => {
+      consider(exchange.ends, () => this.end(exchange, unreachable));
+      if (exchange.phase === "asking") consider(exchange.due, () => this.retry(exchange, unreachable));
+      if (exchange.phase === "pausing") consider(exchange.due, () => this.attempt(exchange));
+      consider(exchange.beat, () => {
         exchange.beats++;
-        exchange.beatAt = this.now.monotonic + rules.joinMs / 2;
+        exchange.beat = this.in(rules.joinMs / 2);
       });
     }
     for (const waiting of this.waiting) {
-      if (!waiting.asleep) consider(waiting.wakeAt, () => this.wake(waiting));
+      if (!waiting.asleep) consider(waiting.wake, () => this.wake(waiting));
     }
     return first;
   }

@@ -393,7 +393,6 @@ export class Tenant {
       const text = typeof body === "string" ? body : JSON.stringify(body);
       resolve(this.subject.tokenResponse({ status, body: text, retryAfter }));
     };
-    const { requestsAt } = this;
     if (mood.kind === "grant" || mood.kind === "same") {
       const { lifetimeS } = mood;
       const last = [...this.issued.keys()].at(-1);
