@@ -70,15 +70,16 @@ type Handler = (request: CosRequest) => void;
  * export const store = (manager: TokenManager) => iamCos(cos.S3, { manager, endpoint });
  * ```
  */
-export function iamCos<ClientOptions extends object, Client extends object>(
-  S3: new (options: ClientOptions) => Client,
-  options: ClientOptions & IamCosOptions,
-): Client {
-  const { manager: given, origins, replay = true, ...clientOptions } = options ?? {};
+export function iamCos<S3 extends new (...args: never[]) => object>(
+  S3: S3,
+  options: NonNullable<ConstructorParameters<S3>[0]> & IamCosOptions,
+): InstanceType<S3> {
+  const { manager: given, origins, replay = true, ...clientOptions } = options ?? ({} as typeof options);
   const manager = requireTokenManager(given, "iamCos");
   const tokenManager = cosTokenManager({ manager });
-  // What is left are the options of the client, and what the SDK has no type for.
-  const client = new S3({ ...clientOptions, tokenManager } as unknown as ClientOptions);
+  // What is left are the options of the client; the SDK has no type for this one.
+  const Client = S3 as unknown as new (options: object) => InstanceType<S3>;
+  const client = new Client({ ...clientOptions, tokenManager });
   const s3 = requireCosClient(client);
   const rules = originRules({ origins: origins ?? usualOrigins(s3.endpoint) });
 

@@ -282,8 +282,7 @@ describe("a COS client that iamCos made", () => {
     "may send the token to the buckets of its endpoint %s",
     async (endpoint) => {
       const { manager } = await scene();
-      const options: S3Options & IamCosOptions = { manager, endpoint };
-      const request = iamCos(cos.S3, options).getObject({ Bucket: "my-bucket", Key: "k" });
+      const request = iamCos(cos.S3, { manager, endpoint }).getObject({ Bucket: "my-bucket", Key: "k" });
       const signed = new Promise<string>((resolve) => {
         // Signed, and stopped before it is sent.
         request.on("sign", () => {
