@@ -12,5 +12,6 @@ export type {
   ManagerSettings,
   ManagerShape,
 } from "./adapter-subject.ts";
+export { findSecret } from "./canary.ts";
 export type { ContractCase } from "./contract-case.ts";
 export { type ContractMeta, testAdapter } from "./test-adapter.ts";

@@ -45,7 +45,7 @@ function withAdvice(error: unknown, advice: Advice): unknown {
   if (words === undefined) return error;
   // Behind what happened, in place of the general advice.
   const said = message.replace(
-    /( answered HTTP [^:]*: |\)\. ).*$/s,
+    /( answered HTTP [^:]*: |\): ).*$/s,
     `$1${words}${words.endsWith("?") ? "" : "."}`,
   );
   return new TokenEndpointError(code, said, { ...error, cause: error });

@@ -1,6 +1,6 @@
 import { configError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
-import { requireCount, requireGrant, requireText } from "./option-rules.ts";
+import { requireCount, requireGrant, requireOptions, requireText } from "./option-rules.ts";
 import { identityWithin, overSource } from "./source-leg.ts";
 import {
   profileFields,
@@ -33,6 +33,7 @@ export interface AssumeGrantOptions extends TrustedProfileOptions {
  * ```
  */
 export function assumeGrant(source: Grant, options: AssumeGrantOptions): Grant {
+  requireOptions("assumeGrant", options);
   const { account, profileName } = options;
   requireGrant("assumeGrant", source);
   requireCount("assumeGrant", "exactly one", options, profileOptionNames);

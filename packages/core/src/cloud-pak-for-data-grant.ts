@@ -2,7 +2,7 @@ import { advised } from "./advice.ts";
 import { configError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
-import { requireCount, requireText, serviceUrl } from "./option-rules.ts";
+import { requireCount, requireOptions, requireText, serviceUrl } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import { jsonMembers, tokenResponse } from "./token-response.ts";
 
@@ -16,6 +16,8 @@ export interface CloudPakForDataGrantOptions {
   password?: SecretSource;
   /** The user's API key of that cluster. */
   apiKey?: SecretSource;
+  /** The account that the token is for, sent as `account_id`. Default: none. */
+  accountId?: string | undefined;
 }
 
 /**
@@ -34,21 +36,24 @@ export interface CloudPakForDataGrantOptions {
  * ```
  */
 export function cloudPakForDataGrant(options: CloudPakForDataGrantOptions): Grant {
-  const { username, password, apiKey } = options;
+  requireOptions("cloudPakForDataGrant", options);
+  const { username, password, apiKey, accountId: account_id } = options;
   const url = serviceUrl("cloudPakForDataGrant", options.url).replace(/(\/v1\/authorize)?$/, "/v1/authorize");
-  requireText("cloudPakForDataGrant", options, { required: ["username"] });
+  requireText("cloudPakForDataGrant", options, { required: ["username"], optional: ["accountId"] });
   if (/^[{"]|[}"]$/.test(username ?? ""))
     throw configError("cloudPakForDataGrant: username must have no quotes or braces around it.");
   requireCount("cloudPakForDataGrant", "exactly one", options, ["password", "apiKey"]);
   const member = apiKey === undefined ? "password" : "api_key";
   return {
     kind: "cp4d",
-    identity: () => definedFields({ url, username }),
+    identity: () => definedFields({ url, username, account_id }),
     secret: apiKey === undefined ? secretReader(password, "password") : secretReader(apiKey, "API key"),
     retry: "safe",
     exchange: ({ secret, send }) =>
       advised(advice, async () => {
-        const answer = await send(jsonRequest("POST", url, { username, [member]: await secret() }));
+        const answer = await send(
+          jsonRequest("POST", url, { username, [member]: await secret(), account_id }),
+        );
         const { token: access_token } = jsonMembers(() => answer.body);
         const { status, date } = answer;
         return tokenResponse({ status, date, body: JSON.stringify({ access_token }) });

@@ -1,7 +1,7 @@
 import { type ClientOptions, clientReader } from "./client-options.ts";
 import { formExchange } from "./form-exchange.ts";
 import { definedFields, type Grant } from "./grant.ts";
-import { requireCount, requireText } from "./option-rules.ts";
+import { requireCount, requireOptions, requireText } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import {
   profileFields,
@@ -33,6 +33,7 @@ export interface CrTokenGrantOptions extends TrustedProfileOptions, ClientOption
  * ```
  */
 export function crTokenGrant(crToken: SecretSource, options: CrTokenGrantOptions): Grant {
+  requireOptions("crTokenGrant", options);
   const { clientId, scope } = options;
   const clientSecret = clientReader(options);
   requireCount("crTokenGrant", "at least one", options, profileOptionNames);

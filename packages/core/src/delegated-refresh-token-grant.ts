@@ -1,6 +1,7 @@
 import { type ClientOptions, requiredClient } from "./client-options.ts";
 import { formExchange } from "./form-exchange.ts";
 import type { Grant } from "./grant.ts";
+import { requireOptions } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 
 /** Options of {@link delegatedRefreshTokenGrant}. */
@@ -30,6 +31,7 @@ export interface DelegatedRefreshTokenGrantOptions extends ClientOptions {
  * ```
  */
 export function delegatedRefreshTokenGrant(options: DelegatedRefreshTokenGrantOptions): Grant {
+  requireOptions("delegatedRefreshTokenGrant", options);
   const client = requiredClient("delegatedRefreshTokenGrant", options);
   const ended = "get a new one from who delegated";
   return {

@@ -1,6 +1,6 @@
 import { configError, TokenEndpointError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
-import { requireGrant } from "./option-rules.ts";
+import { requireGrant, requireOptions } from "./option-rules.ts";
 import { conceal } from "./secret.ts";
 import { identityWithin } from "./source-leg.ts";
 import type { TokenRequest } from "./token-request.ts";
@@ -31,6 +31,7 @@ export interface DelegatingGrantOptions {
  * ```
  */
 export function delegatingGrant(grant: Grant, options: DelegatingGrantOptions): Grant {
+  requireOptions("delegatingGrant", options);
   requireGrant("delegatingGrant", grant);
   if (grant.kind !== "apikey" && grant.kind !== "refresh_token")
     throw configError(

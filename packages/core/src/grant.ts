@@ -40,11 +40,14 @@ export interface Grant {
   /** Asks for a token. */
   exchange(context: ExchangeContext): Promise<TokenResponse>;
   /**
-   * Sends its requests over plain http although they leave this machine by the name of their host: the grant vouches for
-   * the address, as that of a metadata service, which is answered by the host itself. Default: false.
+   * Lets the requests of this grant go over plain http beyond loopback. The grant vouches for the address, such as that of
+   * a metadata service, which the host of the instance answers itself. Default: false.
    */
   readonly allowInsecure?: boolean | undefined;
-  /** `once` for a secret that the server accepts a single time: it is never sent twice. */
+  /**
+   * `once` for a secret that the server accepts a single time: each exchange makes one attempt. That no later exchange sends
+   * the same value again is up to the grant.
+   */
   readonly retry: "safe" | "once";
 }
 

@@ -1,6 +1,6 @@
 import { configError } from "./errors.ts";
 import type { Grant } from "./grant.ts";
-import { requireGrant, requireText } from "./option-rules.ts";
+import { requireGrant, requireOptions, requireText } from "./option-rules.ts";
 import { identityWithin, overSource } from "./source-leg.ts";
 
 /** Options of {@link iamAuthzGrant}. */
@@ -23,6 +23,7 @@ export interface IamAuthzGrantOptions {
  * ```
  */
 export function iamAuthzGrant(source: Grant, options: IamAuthzGrantOptions): Grant {
+  requireOptions("iamAuthzGrant", options);
   const { desiredIamId = "" } = options;
   requireGrant("iamAuthzGrant", source);
   requireText("iamAuthzGrant", options, { required: ["desiredIamId"] });

@@ -1,6 +1,7 @@
 export { type ApiKeyGrantOptions, apiKeyGrant } from "./api-key-grant.ts";
 export { type AssumeGrantOptions, assumeGrant } from "./assume-grant.ts";
 export { type AuthorizedFetchOptions, authorizedFetch } from "./authorized-fetch.ts";
+export { BearerError, type BearerErrorOptions, type BearerErrorWord } from "./bearer-error.ts";
 export { isReplayableBody } from "./body.ts";
 export type { ClientOptions } from "./client-options.ts";
 export { type Clock, type Instant, systemClock } from "./clock.ts";
@@ -33,7 +34,7 @@ export {
 export { type PasscodeGrantOptions, passcodeGrant } from "./passcode-grant.ts";
 export { type PasswordGrantOptions, passwordGrant } from "./password-grant.ts";
 export { type RefreshTokenGrantOptions, refreshTokenGrant } from "./refresh-token-grant.ts";
-export type { SecretSource } from "./secret.ts";
+export { conceal, type SecretSource } from "./secret.ts";
 export { type AuthorizedRequest, sendAuthorized } from "./send-authorized.ts";
 export { type GivenToken, type StaticTokenGrantOptions, staticTokenGrant } from "./static-token-grant.ts";
 export type { Token } from "./token.ts";
@@ -44,7 +45,7 @@ export {
   type TokenManager,
 } from "./token-manager.ts";
 export type { TokenManagerOptions, WaitUntil } from "./token-manager-options.ts";
-export { buildTokenRequest, type TokenRequest } from "./token-request.ts";
+export { buildTokenRequest, isSecure, type TokenRequest } from "./token-request.ts";
 export {
   type ParsedTokenResponse,
   parseTokenResponse,

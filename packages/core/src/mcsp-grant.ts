@@ -2,7 +2,7 @@ import { advised } from "./advice.ts";
 import { configError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
-import { requireText, serviceUrl } from "./option-rules.ts";
+import { requireOptions, requireText, serviceUrl } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import { jsonMembers, type TokenResponse, tokenResponse } from "./token-response.ts";
 
@@ -57,6 +57,7 @@ const flags: Readonly<Record<McspFlag, boolean>> = {
  * ```
  */
 export function mcspGrant(apiKey: SecretSource, options: McspGrantOptions): Grant {
+  requireOptions("mcspGrant", options);
   const url = serviceUrl("mcspGrant", options.url);
   requireText("mcspGrant", options, { optional: ["scopeCollectionType", "scopeId"] });
   const { scopeCollectionType, scopeId, callerExtClaim } = options;

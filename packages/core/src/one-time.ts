@@ -28,6 +28,8 @@ export function oneTime(
     retry: "once",
     async exchange(context) {
       const value = await context.secret();
+      // Too late for this exchange: the value waits for the next one.
+      context.signal.throwIfAborted();
       answer = undefined;
       if (sent.has(value))
         throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);

@@ -63,6 +63,11 @@ export function serviceUrl(what: string, url: unknown): string {
   return parsed.href.replace(/\/+$/, "");
 }
 
+/** Checks that there are options. Errors: `ERR_IAM_CONFIG` that says where they are missing. */
+export function requireOptions(what: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) throw configError(`${what} needs an object of options.`);
+}
+
 /** Checks that a value is a grant. Errors: `ERR_IAM_CONFIG` that says where one is missing. */
 export function requireGrant(what: string, value: unknown): void {
   const grant = value as Partial<Grant> | undefined;

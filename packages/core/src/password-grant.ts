@@ -1,7 +1,7 @@
 import { type ClientOptions, givenOrPublicClient } from "./client-options.ts";
 import { formExchange } from "./form-exchange.ts";
 import { definedFields, type Grant } from "./grant.ts";
-import { requireText } from "./option-rules.ts";
+import { requireOptions, requireText } from "./option-rules.ts";
 import { controlCharacter, type SecretSource, secretReader } from "./secret.ts";
 
 /** Options of {@link passwordGrant}. Default client: `bx` with the secret `bx`, the public one of IBM's command line. */
@@ -30,6 +30,7 @@ export interface PasswordGrantOptions extends ClientOptions {
  * ```
  */
 export function passwordGrant(options: PasswordGrantOptions): Grant {
+  requireOptions("passwordGrant", options);
   const { username, account, imsAccount: ims_account } = options;
   const client = givenOrPublicClient(options);
   requireText("passwordGrant", options, { required: ["username"], optional: ["account", "imsAccount"] });

@@ -3,7 +3,7 @@ import { type ClientOptions, requiredClient } from "./client-options.ts";
 import { configError, isIamError, type TokenEndpointError } from "./errors.ts";
 import type { ExchangeContext, Grant } from "./grant.ts";
 import { mayHaveArrived } from "./one-time.ts";
-import { requireGrant } from "./option-rules.ts";
+import { requireGrant, requireOptions } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import { identityWithin } from "./source-leg.ts";
 import { buildTokenRequest } from "./token-request.ts";
@@ -42,6 +42,7 @@ export interface RefreshTokenGrantOptions extends ClientOptions {
  * ```
  */
 export function refreshTokenGrant(options: RefreshTokenGrantOptions): Grant {
+  requireOptions("refreshTokenGrant", options);
   const { primary } = options;
   const { clientId, clientSecret } = requiredClient("refreshTokenGrant", options);
   const tokens = refreshTokens(givenReader(options));
@@ -67,6 +68,8 @@ export function refreshTokenGrant(options: RefreshTokenGrantOptions): Grant {
       const secret = await context.secret();
       if (tokens.areSpent()) return begin(context, secret);
       const authentication = { clientId, clientSecret: await clientSecret() };
+      // Too late for this exchange: the token waits for the next one.
+      context.signal.throwIfAborted();
       const refresh_token = tokens.take();
       if (refresh_token === undefined) return begin(context);
       const { tokenEndpoint } = context;

@@ -1,10 +1,17 @@
-import { configError, isIamError, threw } from "./errors.ts";
+import { configError } from "./errors.ts";
 
 /**
  * A frozen object whose `hidden` members are there to be read by name and show as `[redacted]` everywhere else: in
  * String, JSON, spread, `structuredClone` and `util.inspect` at any depth, hidden properties included.
  *
  * Only `inspect` with `customInspect: false` and `getters: true` reads them: whoever asks for that asks for secrets.
+ *
+ * @example
+ * ```ts
+ * import { conceal } from "@iam/core";
+ * export const login = conceal({ user: "ada" }, { password: "her-password" });
+ * console.log(login.password === "her-password", login); // true { user: 'ada', password: '[redacted]' }
+ * ```
  */
 export function conceal<Shown extends object, Hidden extends object>(
   shown: Shown,
@@ -43,27 +50,15 @@ export function secretReader(
   what: string,
   unfit: RegExp = /^[\s{"'`]|[\s}"'`]$|\p{Cc}/u,
 ): () => string | Promise<string> {
-  if (typeof source !== "function") {
-    const value = checkSecret(source, what, unfit);
-    return () => value;
-  }
-  return async () => {
-    let value: unknown;
-    try {
-      value = await source();
-    } catch (cause) {
-      throw isIamError(cause) ? cause : threw(`The function that gives the ${what}`, cause);
-    }
-    return checkSecret(value, what, unfit);
-  };
+  if (typeof source === "function") return async () => checkSecret(await source(), what, unfit);
+  const value = checkSecret(source, what, unfit);
+  return () => value;
 }
 
 /** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
 function checkSecret(value: unknown, what: string, unfit: RegExp): string {
-  if ((value ?? "") === "")
-    throw configError(`There is no ${what}: it is missing or empty. Is the environment variable set?`);
-  if (typeof value === "string" && !unfit.test(value)) return value;
+  if (typeof value === "string" && value && !unfit.test(value)) return value;
   throw configError(
-    `The ${what} must be a string without control characters; keys and tokens have no white space, quotes or braces around them.`,
+    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has a control character or, for keys and tokens, white space, quotes or braces around it"}.`,
   );
 }

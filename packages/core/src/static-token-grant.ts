@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "./clock.ts";
-import { configError, threw } from "./errors.ts";
+import { configError, isIamError, threw } from "./errors.ts";
 import type { Grant } from "./grant.ts";
 import { b64token, jwtClaims, tokenResponse } from "./token-response.ts";
 
@@ -61,34 +61,28 @@ async function ask(token: unknown): Promise<unknown> {
   try {
     return await (token as () => unknown)();
   } catch (cause) {
-    throw threw("The function that gives the token", cause);
+    throw isIamError(cause) ? cause : threw("The function that gives the token", cause);
   }
 }
 
 type Members = Readonly<Record<string, unknown>> & { readonly access_token: string };
 
 /** The members of a token response, whichever form was given. A function may give something better the next time. */
-function members(given: unknown, retryable: boolean): Members {
+function members(given: unknown, isAnswer: boolean): Members {
   const found: Record<string, unknown> =
-    retryable && typeof given === "object" ? { ...given } : { access_token: given };
+    isAnswer && typeof given === "object" ? { ...given } : { access_token: given };
   const { access_token, expires_in = 1 } = found;
+  const wrong = (what: string) => configError(`staticTokenGrant: ${what}`, { retryable: isAnswer });
   if ((access_token ?? "") === "")
-    throw configError(
-      `staticTokenGrant: there is no token. ${retryable ? "The function gave neither a string nor an object with access_token: did its request succeed?" : "Is the environment variable set?"}`,
-      { retryable },
+    throw wrong(
+      `there is no token. ${isAnswer ? "The function gave neither a string nor an object with access_token: did its request succeed?" : "Is the environment variable set?"}`,
     );
   if (typeof access_token !== "string" || !b64token.test(access_token))
-    throw configError(
-      'staticTokenGrant: this is no token (RFC 6750 section 2.1): give it alone, without "Bearer", quotes and white space.',
-      { retryable },
+    throw wrong(
+      'this is no token (RFC 6750 section 2.1): give it alone, without "Bearer", quotes and white space.',
     );
   if (!/^0*[1-9]\d*$/.test(`${expires_in ?? 1}`))
-    throw configError(
-      "staticTokenGrant: expires_in must be the whole seconds that the token has left, 1 or more.",
-      {
-        retryable,
-      },
-    );
+    throw wrong("expires_in must be the whole seconds that the token has left, 1 or more.");
   return { ...found, access_token };
 }
 

@@ -410,10 +410,15 @@ const rows: Record<string, Row> = {
   },
   "Cloud Pak for Data, with an API key": {
     grant: () =>
-      cloudPakForDataGrant({ url: `${cluster}/v1/authorize`, username: "ada", apiKey: async () => secret }),
+      cloudPakForDataGrant({
+        url: `${cluster}/v1/authorize`,
+        username: "ada",
+        apiKey: async () => secret,
+        accountId: "a1",
+      }),
     kind: "cp4d",
-    identity: { url: `${cluster}/v1/authorize`, username: "ada" },
-    sends: [json("POST", `${cluster}/v1/authorize`, { username: "ada", api_key: secret })],
+    identity: { url: `${cluster}/v1/authorize`, username: "ada", account_id: "a1" },
+    sends: [json("POST", `${cluster}/v1/authorize`, { username: "ada", api_key: secret, account_id: "a1" })],
     answers: [cloudPakAnswer],
   },
   "a token that is there": {
@@ -610,6 +615,10 @@ const refused: Record<string, [() => unknown, RegExp]> = {
     () => cloudPakForDataGrant({ url: cluster, username: "{ada", password: "p" }),
     /username .*quotes or braces/,
   ],
+  "a cluster with an empty account": [
+    () => cloudPakForDataGrant({ url: cluster, username: "ada", password: "p", accountId: "" }),
+    /cloudPakForDataGrant: accountId must/,
+  ],
   "a cluster without a secret": [
     () => cloudPakForDataGrant({ url: cluster, username: "ada" }),
     /exactly one of password, apiKey; none is given/,
@@ -698,6 +707,21 @@ test.for(Object.entries(refused))("%s is refused when the grant is made", ([, [m
   const error = thrownBy(make);
   expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: false });
   expect(error.message).toMatch(words);
+});
+
+test.for([
+  ["assumeGrant", () => assumeGrant(apiKeyGrant("k"), undefined as never)],
+  ["cloudPakForDataGrant", () => cloudPakForDataGrant(undefined as never)],
+  ["crTokenGrant", () => crTokenGrant("t", undefined as never)],
+  ["delegatedRefreshTokenGrant", () => delegatedRefreshTokenGrant(undefined as never)],
+  ["delegatingGrant", () => delegatingGrant(apiKeyGrant("k"), undefined as never)],
+  ["iamAuthzGrant", () => iamAuthzGrant(apiKeyGrant("k"), null as never)],
+  ["mcspGrant", () => mcspGrant("k", "https://host" as never)],
+  ["passwordGrant", () => passwordGrant(undefined as never)],
+  ["refreshTokenGrant", () => refreshTokenGrant("r" as never)],
+] as const)("%s without options is refused", ([name, make]) => {
+  const error = thrownBy(make);
+  expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: `${name} needs an object of options.` });
 });
 
 test.for([

@@ -86,6 +86,27 @@ describe("a passcode", () => {
     expect(endpoint.requests.map(({ body }) => new URLSearchParams(body).get("passcode"))).toEqual(codes);
   });
 
+  test("that a person gives too late for one exchange is what the next one sends", async () => {
+    let asked = 0;
+    let give: (value: string) => void = () => {};
+    const late = new Promise<string>((resolve) => {
+      give = resolve;
+    });
+    const grant = passcodeGrant(() => {
+      asked++;
+      return late;
+    });
+    const { manager, endpoint, clock } = world({ grant });
+    const first = failureOf(manager.getToken());
+    await clock.advance(9000);
+    expect(await first).toMatchObject({ retryable: true });
+    give("code-1");
+    await clock.advance(1000);
+    expect(endpoint.requests).toHaveLength(0);
+    await manager.getToken();
+    expect([asked, endpoint.requests.length]).toEqual([1, 1]);
+  });
+
   test("that could not be had is asked for again", async () => {
     let asked = 0;
     const grant = passcodeGrant(async () => {

@@ -96,6 +96,23 @@ describe("a refresh token", () => {
     expect(sent(here)).toEqual(["r1", "r1"]);
   });
 
+  test("is not lost when its client's secret comes too late for the exchange", async () => {
+    let give: (value: string) => void = () => {};
+    const late = new Promise<string>((resolve) => {
+      give = resolve;
+    });
+    const grant = refreshTokenGrant({ clientId: "bx", clientSecret: () => late, refreshToken: "r1" });
+    const here = world({ grant });
+    const first = failureOf(here.manager.getToken());
+    await here.clock.advance(9000);
+    await first;
+    give("bx");
+    await here.clock.advance(1000);
+    expect(sent(here)).toEqual([]);
+    await here.manager.getToken();
+    expect(sent(here)).toEqual(["r1"]);
+  });
+
   test("is not sent by two managers of one grant at the same time", async () => {
     const grant = refreshTokenGrant({ ...client, refreshToken: "r1" });
     const [one, other] = [world({ grant }), world({ grant })];

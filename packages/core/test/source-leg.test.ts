@@ -6,6 +6,7 @@ import {
   type Grant,
   iamAuthzGrant,
   passcodeGrant,
+  staticTokenGrant,
   vpcInstanceGrant,
 } from "../src/index.ts";
 import { type Answer, failing, failureOf, hanging, ok, type World, world } from "./virtual-world.ts";
@@ -138,6 +139,13 @@ describe("a trusted profile", () => {
     const error = await failureOf(here.manager.getToken());
     expect(error).toMatchObject({ errorCode: "BXNIM0407E" });
     expect(sent(here)).toEqual(["key", "s1", "key", "s2"]);
+  });
+
+  test("is not tried again with a source token that cannot be replaced", async () => {
+    const here = world({ grant: assuming(staticTokenGrant("fixed-token")) });
+    here.endpoint.otherwise = refused("BXNIM0407E");
+    expect(await failureOf(here.manager.getToken())).toMatchObject({ errorCode: "BXNIM0407E" });
+    expect(sent(here)).toEqual(["fixed-token"]);
   });
 
   test("that does not trust the identity says so, and costs no other source token", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { staticTokenGrant } from "../src/index.ts";
+import { IamError, staticTokenGrant } from "../src/index.ts";
 import { failureOf, type World, world } from "./virtual-world.ts";
 
 const startS = 1_800_000_000;
@@ -147,6 +147,16 @@ describe("a function that gets a token", () => {
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true });
     expect(error.message).toMatch(/function that gives the token threw/);
     expect(`${error.stack}${error.cause}`).not.toContain(canary);
+  });
+
+  test("that fails with an error of this project passes it on", async () => {
+    const here = withToken(() => {
+      throw new IamError("ERR_IAM_TOKEN_ENDPOINT_REFUSED", "not logged in");
+    });
+    expect(await failureOf(here.manager.getToken())).toMatchObject({
+      code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
+      message: "not logged in",
+    });
   });
 
   test("that gives an expired JWT may give a better one later", async () => {

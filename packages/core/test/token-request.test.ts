@@ -4,7 +4,7 @@ import { apiKeyGrant } from "../src/api-key-grant.ts";
 import type { Grant } from "../src/grant.ts";
 import {
   buildTokenRequest,
-  isLoopback,
+  isSecure,
   resolveTokenEndpoint,
   type TokenRequest,
 } from "../src/token-request.ts";
@@ -257,7 +257,9 @@ test.for<[string, boolean]>([
   ["[::11]", false],
   ["", false],
 ])("the host %j of a parsed URL is loopback: %s", ([hostname, expected]) => {
-  expect(isLoopback(hostname)).toBe(expected);
+  expect(isSecure({ protocol: "http:", hostname } as URL)).toBe(expected);
+  expect(isSecure({ protocol: "https:", hostname } as URL)).toBe(true);
+  expect(isSecure({ protocol: "ftp:", hostname } as URL)).toBe(false);
 });
 
 /** The one request that a grant sends. */

@@ -20,8 +20,6 @@ export interface IamCosOptions {
   origins?: readonly string[] | undefined;
   /** Whether a request that was answered 401 may be sent once more. Default: true. */
   replay?: boolean | undefined;
-  /** The CRN of the instance, which the listing and the making of buckets need. */
-  serviceInstanceId?: string | undefined;
 }
 
 /** As much as is needed of a client of `ibm-cos-sdk`. */
@@ -74,7 +72,7 @@ export function iamCos<S3 extends new (...args: never[]) => object>(
   S3: S3,
   options: NonNullable<ConstructorParameters<S3>[0]> & IamCosOptions,
 ): InstanceType<S3> {
-  const { manager: given, origins, replay = true, ...clientOptions } = options ?? ({} as typeof options);
+  const { manager: given, origins, replay = true, ...clientOptions }: IamCosOptions = { ...options };
   const manager = requireTokenManager(given, "iamCos");
   const tokenManager = cosTokenManager({ manager });
   // What is left are the options of the client; the SDK has no type for this one.

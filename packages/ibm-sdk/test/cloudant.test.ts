@@ -40,7 +40,7 @@ describe("Cloudant's SDK with our authenticator", () => {
   test("finds its URL in the environment by itself, in a service that newInstance makes", async () => {
     const { emulator, manager } = await scene();
     vi.stubEnv("CLOUDANT_URL", `${emulator.url}/resource`);
-    onTestFinished(() => vi.unstubAllEnvs());
+    onTestFinished(() => void vi.unstubAllEnvs());
     const service = CloudantV1.newInstance({ authenticator: iamAuthenticator({ manager }) });
     await service.getServerInformation();
     emulator.revokeAll();
