@@ -72,7 +72,7 @@ export function iamCos<S3 extends new (...args: never[]) => object>(
   S3: S3,
   options: NonNullable<ConstructorParameters<S3>[0]> & IamCosOptions,
 ): InstanceType<S3> {
-  const { manager: given, origins, replay = true, ...clientOptions }: IamCosOptions = { ...options };
+  const { manager: given, origins, replay = true, ...clientOptions } = { ...(options as IamCosOptions) };
   const manager = requireTokenManager(given, "iamCos");
   const tokenManager = cosTokenManager({ manager });
   // What is left are the options of the client; the SDK has no type for this one.

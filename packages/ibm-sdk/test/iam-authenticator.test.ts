@@ -318,6 +318,6 @@ describe("the authenticator itself", () => {
 
   test("refuses origins that cannot be, at once", async () => {
     const { manager } = await scene();
-    expect(() => iamAuthenticator({ manager, origins: ["*"] })).toThrow(/origins holds/);
+    expect(() => iamAuthenticator({ manager, origins: ["*"] })).toThrow(/origins/);
   });
 });
