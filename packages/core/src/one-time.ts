@@ -33,9 +33,12 @@ export function oneTime(
       answer = undefined;
       if (sent.has(value))
         throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);
-      sent.add(value);
+      const send: typeof context.send = (request) => {
+        sent.add(value);
+        return context.send(request);
+      };
       try {
-        return await exchange(context);
+        return await exchange({ ...context, send });
       } catch (error) {
         if (!mayHaveArrived(error)) sent.delete(value);
         throw error;

@@ -87,7 +87,7 @@ export function readTokenManagerOptions(options: TokenManagerOptions): TokenMana
     const kind = typeof fallback;
     // Above 2^31-1 ms a timer fires at once.
     if (typeof value !== kind || (typeof value === "number" && !(value >= 1 && value < 2 ** 31)))
-      throw configError(`${name} must be a ${kind}${kind === "number" ? " from 1 to 2^31-1" : ""}.`);
+      throw configError(`${name} is no ${kind}${kind === "number" ? " from 1 to 2^31-1" : ""}.`);
   }
   config.tokenEndpoint = resolveTokenEndpoint(tokenEndpoint, options);
   return config as unknown as TokenManagerConfig;

@@ -76,7 +76,7 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
   if ((members.error ?? members.errorCode) != null) throw invalidResponse("an error", codeOf(members));
   if (typeof access_token !== "string" || !b64token.test(access_token))
-    throw invalidResponse("no access_token in JSON: is it a proxy or a login page?");
+    throw invalidResponse("no access_token in JSON: perhaps a proxy or a login page");
   if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
     throw invalidResponse("a token_type other than Bearer");
   if (typeof (refresh_token ?? "") !== "string" || typeof (scope ?? "") !== "string")
@@ -161,22 +161,22 @@ export function parseTokenErrorResponse(
   };
   return new TokenEndpointError(
     retryable ? "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" : "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
-    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${adviceFor(status, said.errorCode)}.`,
+    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${adviceFor(said, retryable)}.`,
     { ...said, retryable, retryAfterMs: retryable ? retryAfterMs(retryAfter, date, nowMs) : undefined },
   );
 }
 
 /** What to do; docs/errors.md has it for each code. */
-function adviceFor(status: number, errorCode: string | undefined): string {
-  return status === 429
-    ? "too many token requests"
-    : status >= 500
-      ? "try again later"
-      : status < 400 || status === 404 || status === 405
-        ? "a redirect, or no token endpoint; check tokenEndpoint"
-        : errorCode === "BXNIM0415E"
-          ? "the API key was not found among https://cloud.ibm.com/iam/apikeys"
-          : "check the credentials";
+function adviceFor(
+  { status, errorCode }: { status: number; errorCode: string | undefined },
+  retryable: boolean,
+): string {
+  if (retryable) return status === 429 ? "too many token requests" : "try again later";
+  if (status < 400 || status === 404 || status === 405 || status >= 500)
+    return "a redirect, or no token endpoint; check tokenEndpoint";
+  return errorCode === "BXNIM0415E"
+    ? "the API key was not found among https://cloud.ibm.com/iam/apikeys"
+    : "check the credentials";
 }
 
 /** The machine-readable code of an error body: IAM's, RFC 6749's or the metadata service's; never free text. */

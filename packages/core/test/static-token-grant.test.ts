@@ -114,7 +114,7 @@ describe("a function that gets a token", () => {
       tokenType: "Bearer",
     });
     const other = withToken(() => ({ ...given, token_type: "mac" }));
-    expect((await failureOf(other.manager.getToken())).message).toMatch(/token_type is not Bearer/);
+    expect((await failureOf(other.manager.getToken())).message).toMatch(/a token_type other than Bearer/);
   });
 
   test.for<[unknown, RegExp]>([

@@ -24,7 +24,7 @@ describe("an instance", () => {
     const error = await failure;
     expect(error).toMatchObject({ code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE", retryable: true });
     expect(error.message).toBe(
-      "No answer from the token endpoint http://169.254.169.254/instance_identity/v1/token?version=2022-03-01 (after 4 s). http://169.254.169.254 is the metadata service of a VPC instance: does this run on one, and is the service enabled there?",
+      "No answer from the token endpoint http://169.254.169.254/instance_identity/v1/token?version=2022-03-01 (after 4 s): http://169.254.169.254 is the metadata service of a VPC instance: does this run on one, and is the service enabled there?",
     );
     expect(endpoint.requests).toHaveLength(1);
   });
@@ -41,7 +41,7 @@ describe("an instance", () => {
     const { manager, endpoint } = world({ grant: vpcInstanceGrant() });
     endpoint.otherwise = unreachable;
     expect((await failureOf(manager.getToken())).message).toMatch(
-      /\(ECONNREFUSED\)\. http:.* does this run on one/,
+      /\(ECONNREFUSED\): http:.* does this run on one/,
     );
   });
 
@@ -58,7 +58,7 @@ describe("an instance", () => {
     ],
     [403, service("unauthorized"), /HTTP 403, unauthorized: this instance may not have a token/],
     [500, service("service_error"), /HTTP 500, service_error: try again later/],
-    [400, service("missing_value"), /HTTP 400, missing_value: check the credentials and the parameters/],
+    [400, service("missing_value"), /HTTP 400, missing_value: check the credentials/],
   ] as const)("tells a refusal with %s %o in the words of the service", async ([status, body, words]) => {
     const { manager, endpoint, clock } = world({ grant: vpcInstanceGrant() });
     endpoint.otherwise = failing(status, { body });
@@ -107,7 +107,7 @@ describe("an instance", () => {
     const { manager, endpoint } = world({ grant: vpcInstanceGrant({ url }) });
     const error = await failureOf(manager.getToken());
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
-    expect(error.message).toMatch(/a secret takes https/);
+    expect(error.message).toMatch(/must be https/);
     expect(endpoint.requests).toHaveLength(0);
     const allowed = world({ grant: vpcInstanceGrant({ url }), allowInsecure: true });
     await allowed.manager.getToken();
@@ -118,6 +118,6 @@ describe("an instance", () => {
 test("no other grant may ask the metadata address in the clear", async () => {
   const grant: Grant = mcspGrant("key", { url: "http://169.254.169.254" });
   const { manager, endpoint } = world({ grant });
-  expect((await failureOf(manager.getToken())).message).toMatch(/a secret takes https/);
+  expect((await failureOf(manager.getToken())).message).toMatch(/must be https/);
   expect(endpoint.requests).toHaveLength(0);
 });
