@@ -25,8 +25,7 @@ export interface IamCosOptions {
 /** As much as is needed of a client of `ibm-cos-sdk`. */
 interface CosClient {
   readonly endpoint: { readonly protocol: string; readonly host: string };
-  customRequestHandler?: Handler | null;
-  customizeRequests(handler: Handler): void;
+  customizeRequests(handler: Handler | null | undefined): void;
   upload(...args: unknown[]): { readonly service: CosClient; send(callback: unknown): void };
 }
 
@@ -81,8 +80,16 @@ export function iamCos<S3 extends new (...args: never[]) => object>(
   const s3 = requireCosClient(client);
   const rules = originRules({ origins: origins ?? usualOrigins(s3.endpoint) });
 
-  const watch = (service: CosClient) =>
-    service.customizeRequests((request) => watchRequest(request, manager, rules, replay));
+  const watch = (service: CosClient) => {
+    const customize = service.customizeRequests.bind(service);
+    // There is one place for this in a client, and it stays its owner's too.
+    service.customizeRequests = (handler) =>
+      customize((request) => {
+        handler?.call(service, request);
+        watchRequest(request, manager, rules, replay);
+      });
+    service.customizeRequests(null);
+  };
   watch(s3);
   watchUploads(s3, watch);
   return client;

@@ -271,6 +271,21 @@ describe("a COS client that iamCos made", () => {
     );
   });
 
+  test("leaves its owner the handler of requests, and keeps its own work", async () => {
+    const { emulator, s3 } = await store();
+    const seen: string[] = [];
+    const client = s3 as unknown as {
+      customizeRequests(handler: ((request: { operation: string }) => void) | null): void;
+    };
+    client.customizeRequests(({ operation }) => seen.push(operation));
+    await s3.headObject(object).promise();
+    client.customizeRequests(null);
+    emulator.revokeAll();
+    await s3.headObject(object).promise();
+    expect(seen).toEqual(["headObject"]);
+    expect(statuses(emulator)).toEqual({ 200: 2, 401: 1 });
+  });
+
   test("shows no token when it is printed", async () => {
     const { manager, s3 } = await store();
     await s3.headObject(object).promise();
