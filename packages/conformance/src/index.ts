@@ -12,5 +12,14 @@ export type {
   ManagerSettings,
   ManagerShape,
 } from "./adapter-subject.ts";
+export { findSecret } from "./canary.ts";
 export type { ContractCase } from "./contract-case.ts";
 export { type ContractMeta, testAdapter } from "./test-adapter.ts";
+export { testTransport } from "./test-transport.ts";
+export { type TransportCase, transportContract } from "./transport-contract.ts";
+export type {
+  TransportAnswer,
+  TransportRequest,
+  TransportShape,
+  TransportSubject,
+} from "./transport-subject.ts";
