@@ -222,7 +222,7 @@ async function peek(request: IncomingMessage): Promise<SeenRequest> {
 }
 
 /** What oidc-provider keeps tokens in; its own memory is for trying out, and says so for each server. */
-function memory(): (name: string) => Adapter {
+export function memory(): (name: string) => Adapter {
   const models = new Map<string, Map<string, AdapterPayload>>();
   return (name) => {
     const kept = models.get(name) ?? new Map<string, AdapterPayload>();
