@@ -67,7 +67,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   } = options ?? {};
   let { fetch = platformFetch } = options ?? {};
   const manager = requireTokenManager(options?.manager, name);
-  if (typeof fetch !== "function") throw configError(`${name}: fetch must be a function.`);
+  if (typeof fetch !== "function") throw configError(`${name}: fetch is no function.`);
   let origins = originRules(options);
   const inner = wrappers.get(fetch);
   if (inner?.manager === manager) {
@@ -134,7 +134,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
       if (redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
       if (target.keepsBody && !resendable) {
         throw new TypeError(
-          `Redirect (${response.status}) of a request whose body cannot be sent again. Give fetch a text or bytes as body, not a stream or a Request.`,
+          `Redirect (${response.status}) of a body that cannot be sent again: give text or bytes.`,
         );
       }
       headers = redirectHeaders(headers, target);

@@ -86,7 +86,7 @@ export function originRules({
   otherOrigins = "refuse",
 }: OriginOptions = {}): OriginRules {
   if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin("");
-  if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins must be "refuse" or "pass".');
+  if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins is "refuse" or "pass".');
   const listed: readonly string[] = [...origins];
   const patterns = listed.map(readPattern);
   return {

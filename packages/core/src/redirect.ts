@@ -28,7 +28,7 @@ export function redirectTarget(
   if (location === null) return undefined;
   const url = parseUrl(location, from);
   if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new TypeError(`Redirect of ${from.origin} to a location that is not an http(s) URL`);
+    throw new TypeError(`Redirect of ${from.origin} to no http(s) URL`);
   url.hash ||= from.hash;
   const keepsBody = status === 303 ? /^(GET|HEAD)$/.test(method) : status > 303 || method !== "POST";
   return { url, method: keepsBody ? method : "GET", keepsBody, crossOrigin: url.origin !== from.origin };

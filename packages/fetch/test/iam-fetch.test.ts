@@ -358,7 +358,7 @@ describe("redirects", () => {
   test("nor can a Request that does not tell the length of its body, and the error says what can", async () => {
     const { make, from } = await redirecting(308);
     const init = { method: "POST", body: "text" };
-    await expect(make()(new Request(from, init))).rejects.toThrow(/Give fetch a text or bytes as body/);
+    await expect(make()(new Request(from, init))).rejects.toThrow(/give text or bytes/);
   });
 
   test("a stream follows a redirect that does not want it", async () => {
