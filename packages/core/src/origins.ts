@@ -126,7 +126,10 @@ function readPattern(pattern: unknown): (url: URL) => boolean {
 }
 
 function notAnOrigin(given: unknown): IamError {
-  const shown = typeof given === "string" ? `"${given.slice(0, 100)}"` : typeof given;
+  const url = parseUrl(given);
+  // Anything else, and credentials in a URL, may be a secret that was put in the wrong place.
+  const shown =
+    url !== undefined && /^https?:$/.test(url.protocol) ? `"${url.protocol}//${url.host}"` : typeof given;
   return configError(
     `origins holds ${shown}: list "https://host", "https://host:port", "https://*.two.labels", or http to loopback.`,
   );
