@@ -15,7 +15,7 @@ const entries = [
   {
     name: "the same with `@iam/fetch`",
     contents: `${core} export { iamFetch } from "@iam/fetch";`,
-    budget: 9_400,
+    budget: 9_650,
     goal: 7_000,
   },
   {

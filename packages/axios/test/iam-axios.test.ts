@@ -523,13 +523,18 @@ for (const version of axiosVersions) {
     });
 
     describe("other interceptors", () => {
-      test("each send of axios-retry carries the token of its time", async () => {
+      test.each([
+        ["after", false],
+        ["before", true],
+      ])("each send of axios-retry, registered %s ours, carries the token of its time", async (_, before) => {
         await using scene = await startScene();
         await using recorder = await record((_request, response) =>
           response.writeHead(recorder.received.length < 3 ? 503 : 200).end("{}"),
         );
         let registrations = 0;
-        const client = clientOf({ manager: scene.manager, origins: [recorder.origin] });
+        const client = axios.create({ adapter: "http" });
+        const register = () => iamAxios(client, { manager: scene.manager, origins: [recorder.origin] });
+        if (!before) register();
         client.interceptors.request.use((config) => {
           registrations++;
           return config;
@@ -542,6 +547,7 @@ for (const version of axiosVersions) {
             if (count === 1) await scene.manager.getToken({ rejected: old });
           },
         });
+        if (before) register();
         expect((await client.get(recorder.origin)).status).toBe(200);
         const now = await tokenOf(scene.manager);
         expect(now).not.toBe(`Bearer ${old.accessToken}`);
