@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isIamError, type TokenManager } from "@iam/core";
 import {
+  type AxiosAdapter,
   type AxiosError,
   type AxiosInstance,
   type AxiosRequestConfig,
@@ -568,6 +569,35 @@ for (const version of axiosVersions) {
         });
         expect(seen).toEqual([await tokenOf(scene.manager), `${recorder.origin}/`]);
         expect(recorder.received).toEqual([]);
+      });
+
+      test("each request is sent by its own adapter, however alike the adapters of requests look", async () => {
+        await using scene = await startScene();
+        const client = clientOf({ manager: scene.manager, origins: [scene.emulator.url] });
+        const named =
+          (data: string): AxiosAdapter =>
+          async (config) => ({ data, status: 200, statusText: "OK", headers: {}, config, request: {} });
+        const [one, two] = [named("one"), named("two")];
+        const adapters: NonNullable<AxiosRequestConfig["adapter"]>[] = [
+          one,
+          two,
+          [one],
+          [two],
+          ["http"],
+          [two, "http"],
+          one,
+        ];
+        const seen = [];
+        for (const adapter of adapters) seen.push((await client.get(scene.resource, { adapter })).data);
+        expect(seen).toEqual([
+          "one",
+          "two",
+          "one",
+          "two",
+          expect.objectContaining({ ok: true }),
+          "two",
+          "one",
+        ]);
       });
 
       test("the names of adapters mean what axios means by them", async () => {
