@@ -13,7 +13,7 @@ export async function judgeOverLoopback(name: string, { constant, authorized }: 
     const { ratio, quartiles } = await compare(
       [contender("constant", concurrency, constant), contender("authorized", concurrency, authorized)],
       // Short turns: both sides then meet the same neighbours on the machine.
-      concurrency === 1 ? { rounds: 4000, calls: 1 } : { rounds: 400, calls: 50 },
+      concurrency === 1 ? { rounds: 4000, calls: 1 } : { rounds: 250, calls: 50 },
     );
     const between = quartiles.map((quartile) => quartile.toFixed(2)).join(" to ");
     report(
