@@ -17,7 +17,7 @@ const entries = [
   {
     name: "the same with `@iam/fetch`",
     contents: `${core} export { iamFetch } from "@iam/fetch";`,
-    budget: 8_900,
+    budget: 9_650,
     goal: 7_000,
   },
   {

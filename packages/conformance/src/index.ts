@@ -15,3 +15,11 @@ export type {
 export { findSecret } from "./canary.ts";
 export type { ContractCase } from "./contract-case.ts";
 export { type ContractMeta, testAdapter } from "./test-adapter.ts";
+export { testTransport } from "./test-transport.ts";
+export { type TransportCase, transportContract } from "./transport-contract.ts";
+export type {
+  TransportAnswer,
+  TransportRequest,
+  TransportShape,
+  TransportSubject,
+} from "./transport-subject.ts";

@@ -65,5 +65,5 @@ const advice = {
   401: "the user name, the password or the API key is wrong",
   404: "it is no /v1/authorize of Cloud Pak for Data; check url, which often ends in /icp4d-api",
   unanswered:
-    "Check url, network, DNS and proxy; a cluster with a certificate of its own is trusted with NODE_EXTRA_CA_CERTS",
+    "check url, network, DNS and proxy; a cluster with a certificate of its own is trusted with NODE_EXTRA_CA_CERTS",
 };

@@ -69,7 +69,6 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
   return async (run, previous) => {
     const endsAt = clock.monotonicNow() + deadlineMs;
     const remainingMs = () => endsAt - clock.monotonicNow();
-    const attempts = grant.retry === "safe" ? run.attempts : 1;
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
@@ -77,8 +76,8 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
       run.url = url;
       requireSecure(parseUrl(url), "A token request to", grant.allowInsecure ? grant : config);
       for (let made = 1; ; made++) {
-        // Ended meanwhile, in a pause or while the secret was read: this would be a second request in flight.
-        signal.throwIfAborted();
+        // Over meanwhile, in a pause or while the secret was read: this could be a second request in flight. Timers may be late.
+        if (signal.aborted || remainingMs() <= 0) throw unreachable(url, signal.reason, "too late");
         try {
           spend(clock.monotonicNow());
           const response = await withDeadline(run, Math.min(attemptDeadlineMs, remainingMs()), (signal) =>
@@ -89,7 +88,8 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
           throw failure;
         } catch (cause) {
           const error = unreachable(url, cause);
-          const delayMs = made < attempts ? retryDelayMs(error, made, remainingMs(), random) : undefined;
+          const mayRetry = grant.retry === "safe" && made < run.attempts;
+          const delayMs = mayRetry ? retryDelayMs(error, made, remainingMs(), random) : undefined;
           if (delayMs === undefined) throw error;
           await new Promise((resolve) => after(run, delayMs, resolve));
         }

@@ -112,7 +112,7 @@ function refuseScopedOptions(options: McspGrantOptions): void {
 const advice = {
   404: "it is no token endpoint of the SaaS console; check url and scopeId",
   401: "the API key is unknown, disabled or expired there; keys of IBM Cloud are others",
-  unanswered: "Check url, network, DNS, proxy and TLS",
+  unanswered: "check url, network, DNS, proxy and TLS",
 };
 
 /** The answer as RFC 6749 section 5.1 has it. Its token_type is the service's own word. */

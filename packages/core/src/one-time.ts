@@ -31,18 +31,19 @@ export function oneTime(
       // Too late for this exchange: the value waits for the next one.
       context.signal.throwIfAborted();
       answer = undefined;
-      if (sent.has(value))
-        throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);
-      const send: typeof context.send = (request) => {
+      // Looked up and noted in one turn: managers may share the grant.
+      const send: typeof context.send = async (request) => {
+        if (sent.has(value))
+          throw configError(`This ${what} has been sent before, and is good for one time. ${advice}`);
         sent.add(value);
-        return context.send(request);
+        try {
+          return await context.send(request);
+        } catch (error) {
+          if (!mayHaveArrived(error)) sent.delete(value);
+          throw error;
+        }
       };
-      try {
-        return await exchange({ ...context, send });
-      } catch (error) {
-        if (!mayHaveArrived(error)) sent.delete(value);
-        throw error;
-      }
+      return exchange({ ...context, send });
     },
   };
 }

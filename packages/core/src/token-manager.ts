@@ -200,7 +200,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       reason,
       clock,
       background: reason === "expiring",
-      attempts: reason === "absent" && !failures ? 3 : 1,
+      // Asked after each: a refresh whose token expires meanwhile has callers that wait for it.
+      get attempts() {
+        return failures === 0 && reason !== "rejected" && !usable() ? 3 : 1;
+      },
       ends: new Set(),
       sequence: ++sequence,
       start: { wall: clock.wallNow(), monotonic: clock.monotonicNow() },

@@ -72,6 +72,21 @@ describe("a passcode", () => {
     expect(endpoint.requests).toHaveLength(1);
   });
 
+  test("is not sent by two managers at the same time, however long the client's secret takes", async () => {
+    const clientSecret = async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return "bx";
+    };
+    const grant = passcodeGrant("code-1", { clientId: "bx", clientSecret });
+    const [one, other] = [world({ grant }), world({ grant })];
+    const outcomes = await Promise.allSettled([one.manager.getToken(), other.manager.getToken()]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(one.endpoint.requests.length + other.endpoint.requests.length).toBe(1);
+    // The one that came too late has not made the passcode good again.
+    await one.clock.advance(3_600_000);
+    expect((await failureOf(one.manager.getToken())).message).toMatch(/has been sent before/);
+  });
+
   test("that was refused gives way to the next one of its function within a second", async () => {
     const codes = ["code-1", "code-2"];
     let asked = 0;

@@ -476,6 +476,20 @@ describe("failures", () => {
     expect(await manager.getToken()).not.toBe(token);
   });
 
+  test("a refresh that outlives its token tries again for the callers that wait for it now", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    await clock.advance(hour - 10_000 - 1_000);
+    endpoint.script.push(hanging, failing(503));
+    expect(await manager.getToken()).toBe(token);
+    await clock.advance(1_000);
+    const waiting = watch(manager.getToken());
+    await clock.advance(8_000);
+    expect(waiting.state).toBe("resolved");
+    expect(endpoint.requests).toHaveLength(4);
+    expect(endpoint.maxInFlight).toBe(1);
+  });
+
   test("near its end a token that cannot be refreshed is asked for after a quarter of what is left", async () => {
     const { manager, endpoint, clock, events } = world();
     await manager.getToken();
@@ -575,6 +589,21 @@ describe("failures", () => {
     give(apiKey);
     await settle();
     expect(endpoint.requests).toHaveLength(0);
+  });
+
+  test("no request is made after the deadline, however late a blocked process is with its timers", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = hanging;
+    const waiting = watch(manager.getToken());
+    // The first attempt has ended, and the second is 250 ms away.
+    await clock.advance(4_000);
+    clock.block(12_000);
+    await clock.advance(0);
+    expect(waiting).toMatchObject({
+      state: "rejected",
+      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" },
+    });
+    expect(endpoint.requests).toHaveLength(1);
   });
 
   test("a refused key whose replacement is looked for in vain holds nobody up", async () => {

@@ -91,7 +91,7 @@ export function virtualClock(start: { wall?: number; monotonic?: number } = {}):
       timers = context === undefined ? [] : timers.filter((timer) => timer.context !== context);
     },
     get pending() {
-      return [...timers];
+      return timers;
     },
   };
 }

@@ -55,7 +55,7 @@ function bareClient(): AxiosInstance {
 
 /** Whoever sends a request again sends the config in the error: it must come by here. */
 function restore(error: unknown, config: InternalAxiosRequestConfig): void {
-  const { response } = error as { config?: unknown; response?: { config: unknown } };
-  if ((error as { config?: unknown }).config) Reflect.set(error as object, "config", config);
-  if (response) response.config = config;
+  const failed = error as { config?: unknown; response?: { config: unknown } } | null | undefined;
+  if (failed?.config) failed.config = config;
+  if (failed?.response) failed.response.config = config;
 }

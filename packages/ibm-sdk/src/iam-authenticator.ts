@@ -5,6 +5,7 @@ import {
   requireTokenManager,
   type TokenManager,
 } from "@iam/core";
+import type { AxiosRequestConfig } from "axios";
 import { type Carrier, createCarrier } from "./carrier.ts";
 
 /** Options of {@link iamAuthenticator}. */
@@ -24,11 +25,19 @@ export interface IamAuthenticatorOptions extends OriginOptions {
 
 /** What the SDK gives an authenticator: the defaults of one request. */
 export interface AuthenticateOptions {
-  /** Header names in any case. */
-  // biome-ignore lint/suspicious/noExplicitAny: the SDK's own type, which is that of Node, has to fit.
-  headers?: any;
-  // biome-ignore lint/suspicious/noExplicitAny: the SDK's own type.
-  [name: string]: any;
+  /** Headers by name, in any case. */
+  headers?: object | undefined;
+  /** The settings of the service and of the request. */
+  [name: string]: unknown;
+}
+
+type Inner = AxiosRequestConfig["adapter"] | undefined;
+
+/** As much of them as is used here. */
+interface RequestOptions extends AuthenticateOptions {
+  serviceUrl?: string;
+  adapter?: Inner;
+  axiosOptions?: { signal?: AbortSignal; adapter?: Inner };
 }
 
 /** An authenticator, as the services of `ibm-cloud-sdk-core` take it. */
@@ -64,8 +73,9 @@ const maxCarriers = 100;
 export function iamAuthenticator(options: IamAuthenticatorOptions): IamAuthenticator {
   const { origins, otherOrigins, replay, authenticationType = "iam" } = options ?? {};
   const manager = requireTokenManager(options?.manager, "iamAuthenticator");
-  // What was put on requests here, so that a second round of the same options gets a current token.
+  // What was put on requests here: the same options may come a second time, for a current token.
   const ours = new WeakSet<object>();
+  const inners = new WeakMap<object, Inner>();
   const carriers = new Map<string, Carrier>();
   // Refuses at once what cannot work.
   const shared = createCarrier({ manager, origins, otherOrigins, replay });
@@ -82,8 +92,8 @@ export function iamAuthenticator(options: IamAuthenticatorOptions): IamAuthentic
     return carrier;
   }
 
-  async function authenticate(requestOptions: AuthenticateOptions): Promise<void> {
-    const { headers, serviceUrl, axiosOptions } = requestOptions;
+  async function authenticate(requestOptions: RequestOptions): Promise<void> {
+    const { headers = {}, serviceUrl, axiosOptions } = requestOptions;
     if (hasAuthorization(headers) && !ours.has(headers)) return;
     const carrier = carrierFor(secureOrigin(serviceUrl));
     // The SDK hides the reason of what fails later.
@@ -92,15 +102,18 @@ export function iamAuthenticator(options: IamAuthenticatorOptions): IamAuthentic
     const authorization = `Bearer ${accessToken}`;
     requestOptions.headers = { ...headers, Authorization: authorization };
     ours.add(requestOptions.headers);
-    const adapter = carrier.adapterOver(axiosOptions?.adapter ?? requestOptions.adapter, authorization);
+    const chosen = axiosOptions?.adapter ?? requestOptions.adapter;
+    const inner = typeof chosen === "function" && inners.has(chosen) ? inners.get(chosen) : chosen;
+    const adapter = carrier.adapterOver(inner, authorization);
+    inners.set(adapter, inner);
     requestOptions.axiosOptions = { ...axiosOptions, adapter };
   }
 
   return { authenticate, authenticationType: () => authenticationType };
 }
 
-function hasAuthorization(headers: object | undefined): boolean {
-  return Object.keys(headers ?? {}).some((name) => name.toLowerCase() === "authorization");
+function hasAuthorization(headers: object): boolean {
+  return Object.keys(headers).some((name) => name.toLowerCase() === "authorization");
 }
 
 /** The origin of the service's URL, when a token may go there at all. */

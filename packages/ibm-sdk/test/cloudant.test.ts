@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { CloudantV1 } from "@ibm-cloud/cloudant";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { iamAuthenticator } from "../src/index.ts";
 import { scene } from "./scene.ts";
 
@@ -35,6 +35,16 @@ describe("Cloudant's SDK with our authenticator", () => {
     const { status } = await service.postDocument({ db: "db", document: { text: "t" } });
     expect(status).toBe(200);
     expect(emulator.counters).toMatchObject({ grants: 2, resourceRequestsByStatus: { 200: 2, 401: 1 } });
+  });
+
+  test("finds its URL in the environment by itself, in a service that newInstance makes", async () => {
+    const { emulator, manager } = await scene();
+    vi.stubEnv("CLOUDANT_URL", `${emulator.url}/resource`);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const service = CloudantV1.newInstance({ authenticator: iamAuthenticator({ manager }) });
+    await service.getServerInformation();
+    emulator.revokeAll();
+    expect((await service.getServerInformation()).status).toBe(200);
   });
 
   test("still has its own errors, retries and streams", async () => {

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { isIamError } from "@iam/core";
+import axios from "axios";
 import { IamAuthenticator as OfficialAuthenticator } from "ibm-cloud-sdk-core";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type IamAuthenticatorOptions, iamAuthenticator } from "../src/index.ts";
@@ -294,6 +295,20 @@ describe("the authenticator itself", () => {
     expect(options.headers?.Authorization).not.toBe(first);
   });
 
+  test("repeats a request once, however often the options of it came by", async () => {
+    const { emulator, manager } = await scene();
+    const authenticator = iamAuthenticator({ manager });
+    const options: { serviceUrl: string; headers?: Record<string, string>; axiosOptions?: object } = {
+      serviceUrl: emulator.url,
+    };
+    for (let times = 0; times < 3; times++) await authenticator.authenticate(options);
+    emulator.fault({ kind: "status", status: 401 }, { target: "resource", times: 9 });
+    const { headers = {}, axiosOptions } = options;
+    const sent = axios.get(`${emulator.url}/resource`, { ...axiosOptions, headers });
+    await expect(sent).rejects.toMatchObject({ response: { status: 401 } });
+    expect(statuses(emulator)).toEqual({ 401: 2 });
+  });
+
   test("does not edit the headers that it was given", async () => {
     const { manager } = await scene();
     const headers = Object.freeze({ accept: "x" });
@@ -318,6 +333,6 @@ describe("the authenticator itself", () => {
 
   test("refuses origins that cannot be, at once", async () => {
     const { manager } = await scene();
-    expect(() => iamAuthenticator({ manager, origins: ["*"] })).toThrow(/origins holds/);
+    expect(() => iamAuthenticator({ manager, origins: ["*"] })).toThrow(/origins/);
   });
 });

@@ -238,7 +238,7 @@ const refused: Record<
     () => apiKeyGrant("unknown"),
     "BXNIM0415E",
     400,
-    /the API key was not found; keys are listed at https:/,
+    /the API key was not found among https:/,
   ],
   "an API key by an unknown client": [
     () => apiKeyGrant(emulator.apiKey, { clientId: "nobody", clientSecret: "knows" }),
@@ -250,7 +250,7 @@ const refused: Record<
     () => apiKeyGrant(emulator.apiKey, { account: otherAccount }),
     "BXNIM0141E",
     400,
-    /parameters of the grant/,
+    /check the credentials/,
   ],
   "a disabled API key": [
     () => {

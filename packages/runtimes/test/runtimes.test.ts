@@ -15,7 +15,9 @@ const packages = globSync("node_modules/@iam/*/package.json", { cwd: sandbox })
 
 /** What a runtime without Node's own modules cannot do, and why. */
 const needsNode: Readonly<Record<string, string>> = {
+  credentials: "it reads files and the environment",
   express: "Express stands on Node's HTTP server",
+  "ibm-sdk": "IBM's SDK core is for Node",
 };
 
 const outcomes = new Map<string, Results>();

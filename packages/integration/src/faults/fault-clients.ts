@@ -17,6 +17,8 @@ export interface ClientAnswer {
   readonly error?: unknown;
   /** Express: what it tells its own caller, in seconds. */
   readonly retryAfterS?: number;
+  /** The response or the error itself, and whatever else its caller can look at. */
+  readonly shown: readonly unknown[];
 }
 
 /** A client with our adapter, as somebody uses it who leaves everything at its default. */
@@ -36,29 +38,19 @@ export const faultClients: Readonly<Record<string, (settings: Settings) => Promi
   async axios(settings) {
     const client = axios.create();
     iamAxios(client, settings);
-    return {
-      ask: (url) =>
-        answerOf(
-          async () => (await client.get(url)).status,
-          (error) => (isAxiosError(error) ? error.response?.status : undefined),
-        ),
-    };
+    const statusOf = (error: unknown) => (isAxiosError(error) ? error.response?.status : undefined);
+    return { ask: (url) => answerOf(() => client.get(url), statusOf) };
   },
   async ky(settings) {
     const api = ky.extend(iamKy(settings));
-    return {
-      ask: (url) =>
-        answerOf(
-          async () => finished(await api(url)),
-          (error) => (isHTTPError(error) ? error.response.status : undefined),
-        ),
-    };
+    const statusOf = (error: unknown) => (isHTTPError(error) ? error.response.status : undefined);
+    return { ask: (url) => answerOf(async () => finished(await api(url)), statusOf) };
   },
   async express(settings) {
     let thrown: unknown;
     const app = express().set("env", "test").use(iamExpress(settings));
     app.get("/", async (req, res) => {
-      res.sendStatus(await finished(await req.iam.fetch(String(req.query.url))));
+      res.sendStatus((await finished(await req.iam.fetch(String(req.query.url)))).status);
     });
     const remember: ErrorRequestHandler = (error, _req, _res, next) => {
       thrown = error;
@@ -71,10 +63,11 @@ export const faultClients: Readonly<Record<string, (settings: Settings) => Promi
       async ask(url) {
         thrown = undefined;
         const response = await fetch(`http://127.0.0.1:${port}/?${new URLSearchParams({ url })}`);
-        const status = await finished(response);
-        if (thrown === undefined) return { status };
+        const { status, headers } = response;
+        const shown = [response, await response.text(), thrown];
+        if (thrown === undefined) return { status, shown };
         if (status !== 503) throw new Error(`Express answered ${status}`, { cause: thrown });
-        return { error: thrown, retryAfterS: Number(response.headers.get("retry-after")) };
+        return { error: thrown, retryAfterS: Number(headers.get("retry-after")), shown };
       },
       async close() {
         server.close();
@@ -84,19 +77,20 @@ export const faultClients: Readonly<Record<string, (settings: Settings) => Promi
   },
 };
 
-async function finished(response: Response): Promise<number> {
+async function finished(response: Response): Promise<Response> {
   await response.arrayBuffer();
-  return response.status;
+  return response;
 }
 
 async function answerOf(
-  ask: () => Promise<number>,
+  ask: () => Promise<{ readonly status: number }>,
   statusOf: (error: unknown) => number | undefined = () => undefined,
 ): Promise<ClientAnswer> {
   try {
-    return { status: await ask() };
+    const response = await ask();
+    return { status: response.status, shown: [response] };
   } catch (error) {
     const status = statusOf(error);
-    return status === undefined ? { error } : { status };
+    return status === undefined ? { error, shown: [error] } : { status, shown: [error] };
   }
 }

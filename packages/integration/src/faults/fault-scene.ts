@@ -44,14 +44,23 @@ export interface Stage extends AsyncDisposable {
 const startAt = Date.UTC(2026, 0, 1);
 const lifetimeMs = 3_600_000;
 
-export async function createStage(): Promise<Stage> {
-  const emulator = await startEmulator();
+/** Who is shown everything that a caller can look at. */
+export interface Onlooker {
+  /** The API key that is used. */
+  readonly apiKey: string;
+  saw(value: unknown): void;
+  /** A token that was issued. */
+  token(accessToken: string): void;
+}
+
+export async function createStage(onlooker?: Onlooker): Promise<Stage> {
+  const emulator = await startEmulator(onlooker && { apiKeys: [onlooker.apiKey] });
   const elsewhere = await emulator.listen();
   return {
     async play(faultCase, held, clientName) {
       emulator.reset();
       emulator.clock.freeze(startAt);
-      await using scene = await createScene(emulator, faultCase, clientName);
+      await using scene = await createScene(emulator, faultCase, clientName, onlooker);
       await hold(scene, held);
       plant(scene, faultCase, held, elsewhere.url);
       return await observe(scene);
@@ -78,6 +87,7 @@ async function createScene(
   emulator: RunningEmulator,
   { fault, stalls = false, wallOffsetMs }: FaultCase,
   clientName: string,
+  onlooker: Onlooker | undefined,
 ): Promise<Scene> {
   const clock = createDrivenClock(startAt, (ms) => emulator.clock.advance(ms), wallOffsetMs);
   const events: TokenManagerEvent[] = [];
@@ -85,15 +95,21 @@ async function createScene(
   const aSecondLater = new Promise<void>((resolve) => {
     finish = resolve;
   });
-  const traffic = watchTokenTraffic(emulator, stalls, () => {
-    if (fault === "held for a second") clock.setTimer(letGo, 1000, { background: false });
+  const traffic = watchTokenTraffic(emulator, stalls, {
+    met() {
+      if (fault === "held for a second") clock.setTimer(letGo, 1000, { background: false });
+    },
+    token: (accessToken) => onlooker?.token(accessToken),
   });
   const manager = createTokenManager({
     grant: apiKeyGrant(emulator.apiKey),
     tokenEndpoint: emulator.url,
     clock,
     random: () => 0.5,
-    onEvent: (event) => events.push(event),
+    onEvent(event) {
+      events.push(event);
+      onlooker?.saw(event);
+    },
     transport: traffic.transport,
   });
   /** Calls of the client that wait for a token, and calls of the client. */
@@ -136,7 +152,9 @@ async function createScene(
       const asking = counting(open, "forAnswer", () => client.ask(`${emulator.url}/resource`));
       asking.catch(() => {});
       await drive(() => open.forAnswer === 0);
-      return asking;
+      const answer = await asking;
+      for (const value of answer.shown) onlooker?.saw(value);
+      return answer;
     },
     settle() {
       const count = (...types: string[]) => events.filter(({ type }) => types.includes(type)).length;

@@ -13,8 +13,20 @@ export interface TokenTraffic extends Disposable {
   release(): void;
 }
 
-/** Watches both ends. `stalls`: what the fault in the queue does; `met` is called when a request has met a fault. */
-export function watchTokenTraffic(emulator: RunningEmulator, stalls: boolean, met: () => void): TokenTraffic {
+/** What is told of the traffic. */
+export interface TrafficListener {
+  /** A request has met a fault. */
+  met(): void;
+  /** A token, as it came, in an answer that came to its end. */
+  token(accessToken: string): void;
+}
+
+/** Watches both ends. `stalls`: what the fault in the queue does. */
+export function watchTokenTraffic(
+  emulator: RunningEmulator,
+  stalls: boolean,
+  listener: TrafficListener,
+): TokenTraffic {
   const carry = fetchTransport();
   const known = new Set<number>();
   let sent = 0;
@@ -30,14 +42,17 @@ export function watchTokenTraffic(emulator: RunningEmulator, stalls: boolean, me
     if (type !== "changed" || entry.fault === undefined || known.has(entry.id)) return;
     known.add(entry.id);
     isStalled = stalls;
-    met();
+    listener.met();
   });
   return {
     async transport(request, options) {
       sent++;
       underWay++;
       try {
-        return await carry(request, options);
+        const response = await carry(request, options);
+        const [, token] = /"access_token":"([^"]{9,})"/.exec(response.body) ?? [];
+        if (token !== undefined) listener.token(token);
+        return response;
       } finally {
         underWay--;
       }
