@@ -108,7 +108,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let disposed = false;
 
   function peek(): Token | undefined {
-    return freshness(lease, clock) === "fresh" ? lease?.token : undefined;
+    return lease && freshness(lease, clock) === "fresh" ? lease.token : undefined;
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
@@ -187,7 +187,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   function usable(): Lease | undefined {
-    return freshness(lease, clock) === "expired" ? undefined : lease;
+    return lease && freshness(lease, clock) !== "expired" ? lease : undefined;
   }
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
