@@ -18,8 +18,8 @@ describe("a manager does in every step what its reference does", () => {
       { runs: 5_000, theme: "bursts" },
     ],
     [
-      "in 20 schedules with 10,000 callers at once",
-      { runs: 20, theme: "everything", most: 10_000, length: 25 },
+      "in 8 schedules with 10,000 callers at once",
+      { runs: 8, theme: "everything", most: 10_000, length: 25 },
     ],
   ])("%s", { timeout: 300_000 }, async ([, options]) => {
     await expect(runSchedules(core, { seed, ...options, ...again })).resolves.toBeUndefined();
