@@ -37,6 +37,12 @@ export interface Grant {
   exchange(context: ExchangeContext): Promise<TokenResponse>;
   /** `once` for a secret that the server accepts a single time: it is never sent twice. */
   readonly retry: "safe" | "once";
+  /**
+   * What a shared store may go by. `secret`: the secret is random enough, as an API key is, to guard a token that others can
+   * see sealed. `identity`: the secret changes from exchange to exchange, and the identity alone tells whose token it is;
+   * takes a pepper. `never`: more is wanted of the answer than the access token. Default: secret and identity, with a pepper.
+   */
+  readonly sharing?: "secret" | "identity" | "never";
 }
 
 /**
@@ -102,6 +108,7 @@ export function apiKeyGrant(apiKey: SecretSource, options: ApiKeyGrantOptions = 
     }),
     secret,
     retry: "safe",
+    sharing: "secret",
     exchange: oneRequest(async (context) =>
       buildTokenRequest({
         tokenEndpoint: context.tokenEndpoint,

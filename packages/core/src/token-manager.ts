@@ -3,7 +3,8 @@ import type { Scope } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import { type ExchangeReason, inBackground, tell } from "./events.ts";
 import { createExchange } from "./exchange.ts";
-import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
+import type { Exchanged, Lease } from "./exchange-run.ts";
+import { ageMs, freshness, lifetimeFrom, remainingMs } from "./expiry.ts";
 import { type Flight, startBeating, waitFor } from "./flight.ts";
 import type { Grant } from "./grant.ts";
 import { isOnHold, type Refusals, refusalBy } from "./refusals.ts";
@@ -14,7 +15,6 @@ import {
   type TokenManagerOptions,
   type WaitUntil,
 } from "./token-manager-options.ts";
-import type { ParsedTokenResponse } from "./token-response.ts";
 
 /** What a caller wants of `getToken`. */
 export interface GetTokenOptions {
@@ -46,11 +46,6 @@ export interface TokenManager {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A token that is held. */
-interface Lease extends Lifetime {
-  readonly token: Token;
-}
-
 /** Nobody asks the token endpoint until then; monotonic milliseconds. */
 interface CoolDown {
   readonly error: TokenEndpointError;
@@ -80,7 +75,8 @@ const secretCheckIntervalMs = 1000;
 export function createTokenManager(options: TokenManagerOptions): TokenManager {
   const config = readTokenManagerOptions(options);
   const { clock, grant, random, onEvent, deadlineMs, joinTimeoutMs } = config;
-  const exchange = createExchange(config, sourceToken);
+  const own = createExchange(config, sourceToken);
+  const exchange = config.store?.share(own, config) ?? own;
   const refusals: Refusals = new Map();
   const sources = new Map<Grant, TokenManager>();
   /** Where the callers wait. */
@@ -94,8 +90,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let generation = 0;
   /** Exchanges up to this one began too early to be held: a newer token, or a rejection, came after that. */
   let fence = 0;
-  /** A rejected token was dropped, and the exchange that replaces it has not begun. */
-  let replacing = false;
+  /** A rejected token that was dropped, while the exchange that replaces it has not begun. */
+  let replacing: string | undefined;
   let forcedAt = -Infinity;
   let disposed = false;
 
@@ -137,6 +133,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         held = await obtain(held ? "validity" : "absent", signal);
         if (held === undefined) continue;
         if (satisfies(held)) return held.token;
+        // Another process began its life earlier. An exchange of our own is next.
+        if (held.shared) continue;
       }
       throw configError(
         `minValidityMs is ${minValidityMs}, but tokens live ${held.lifetimeMs} ms here, and this one less. Ask for less.`,
@@ -185,10 +183,12 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
-    const reason = replacing ? "rejected" : wanted;
-    replacing = false;
+    const rejected = replacing;
+    const reason = rejected ? "rejected" : wanted;
+    replacing = undefined;
     const current: Flight<Lease> = {
       reason,
+      rejected,
       clock,
       background: reason === "expiring",
       attempts: failures === 0 && /absent|validity/.test(reason) ? 3 : 1,
@@ -208,7 +208,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     const stopBeating = startBeating(current, joinTimeoutMs);
     tell(onEvent, { type: "exchange_started", reason });
     try {
-      return commit(current, await exchange(current, lease?.token));
+      return commit(current, await exchange(current, lease));
     } catch (cause) {
       const error = cause as TokenEndpointError;
       tell(onEvent, {
@@ -226,11 +226,12 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     }
   }
 
-  function commit({ sequence, reason, start }: Flight<Lease>, parsed: ParsedTokenResponse): Lease {
+  function commit({ sequence, reason, start }: Flight<Lease>, parsed: Exchanged): Lease {
     const { lifetimeMs = Infinity } = parsed;
     const held = usable();
-    let life = lifetimeFrom(start, lifetimeMs, random);
-    if (held?.token.accessToken === parsed.accessToken) {
+    let life = parsed.life ?? lifetimeFrom(start, lifetimeMs, random);
+    const same = held?.token.accessToken === parsed.accessToken;
+    if (held && same && !life.shared) {
       // A server that gives the same token until it expires would be asked again by every call from now on. And it
       // cannot have become younger.
       if (remainingMs(held, clock) < remainingMs(life, clock)) life = held;
@@ -238,17 +239,19 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     }
     if (freshness(life, clock) === "expired") throw expiredOnArrival(lifetimeMs);
     const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
-    const next: Lease = { ...life, token: createToken(parsed, start.wall, expiresAt) };
+    const next: Lease = { ...life, token: createToken(parsed, life.start.wall, expiresAt) };
     const committed = sequence > fence && !disposed;
     if (committed) {
       fence = sequence;
       failures = 0;
       coolDown = undefined;
-      generation++;
+      // The same one, kept for the sake of others, replaces nothing.
+      if (!same) generation++;
       lease = next;
     }
     const durationMs = clock.monotonicNow() - start.monotonic;
-    tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed });
+    const shared = life.shared === true;
+    tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed, shared });
     return next;
   }
 
@@ -258,7 +261,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (flight !== current || disposed || secretFailed) return 0;
     const held = usable();
     const usableMs = held && held.usableMs - ageMs(held.start, clock);
-    const ms = coolDownMs(error, ++failures, usableMs, random);
+    failures++;
+    const ms = current.pauseMs ?? coolDownMs(error, failures, usableMs, random);
     const secretCheckedAt = clock.monotonicNow();
     coolDown = { error, until: secretCheckedAt + ms, secret, secretCheckedAt };
     return ms;
@@ -294,7 +298,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (outcome === "replacing") {
       forcedAt = nowMs;
       fence = sequence;
-      replacing = true;
+      replacing = accessToken;
       lease = undefined;
     }
     if (replaced || replacing) refusal.replacement = usable() ? generation : generation + 1;
