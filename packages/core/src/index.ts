@@ -9,7 +9,8 @@ export {
   TokenEndpointError,
   type TokenEndpointErrorOptions,
 } from "./errors.ts";
-export type { ExchangeReason, TokenManagerEvent } from "./events.ts";
+export type { ExchangeReason, StoreOperation, TokenManagerEvent } from "./events.ts";
+export type { SharedStore } from "./exchange-run.ts";
 export {
   type ApiKeyGrantOptions,
   apiKeyGrant,
@@ -17,6 +18,7 @@ export {
   type Grant,
   oneRequest,
 } from "./grant.ts";
+export { type MemoryStoreOptions, memoryStore } from "./memory-store.ts";
 export {
   ibmOrigins,
   type OriginOptions,
@@ -26,6 +28,7 @@ export {
 } from "./origins.ts";
 export type { SecretSource } from "./secret.ts";
 export { type AuthorizedRequest, sendAuthorized } from "./send-authorized.ts";
+export { type SharedStoreOptions, sharedStore } from "./shared-store.ts";
 export type { Token } from "./token.ts";
 export {
   createTokenManager,
@@ -42,4 +45,5 @@ export {
   type TokenResponseFields,
   tokenResponse,
 } from "./token-response.ts";
+export type { StoredEntry, StoreLock, TokenStore } from "./token-store.ts";
 export { fetchTransport, type TokenTransport } from "./transport.ts";
