@@ -13,4 +13,7 @@ export type {
   ManagerShape,
 } from "./adapter-subject.ts";
 export type { ContractCase } from "./contract-case.ts";
+export { type StoreCase, storeContract } from "./store-contract.ts";
+export type { OpenStore, StoreCapability, StoreShape, StoreSubject } from "./store-subject.ts";
 export { type ContractMeta, testAdapter } from "./test-adapter.ts";
+export { testStore } from "./test-store.ts";

@@ -69,7 +69,8 @@ export function memoryStore({
       return found && { entry: found.value, ttlMs: found.endsAt - clock.monotonicNow() };
     },
     async set(key, entry, { ttlMs, ifVersion }) {
-      if (ifVersion !== undefined && (current(entries, key)?.value ?? null) !== ifVersion) return false;
+      const there = current(entries, key)?.value;
+      if (ifVersion !== undefined && there !== undefined && there !== ifVersion) return false;
       keep(entries, key, entry, ttlMs);
       changed(key);
       return true;

@@ -68,6 +68,7 @@ export async function visitStore(
   /** What was under the keys at the last look. */
   let version: string | null = null;
   let refusalVersion: string | undefined;
+  let garbageTold = false;
 
   async function ask<T>(
     operation: StoreOperation,
@@ -91,8 +92,10 @@ export async function visitStore(
   async function opened(key: string, kept: StoredEntry | undefined): Promise<string | undefined> {
     if (kept === undefined) return undefined;
     const text = await seal.open(key, kept.entry);
-    if (text === undefined)
+    if (text === undefined && !garbageTold) {
+      garbageTold = true;
       tell(onEvent, { type: "store_failed", operation: "get", problem: "garbage", pauseMs: 0 });
+    }
     return text;
   }
 

@@ -21,7 +21,7 @@ export type StoreLock =
  * so a store learns neither token nor key.
  *
  * A promise that rejects is a failure of the store: the caller goes on without it. A store that answers late is not waited
- * for. `ifVersion` is the entry that must still be there for the call to do anything.
+ * for. `ifVersion` is the entry that the caller has seen: when there is another by now, the call does nothing.
  *
  * Units: milliseconds.
  *
@@ -37,7 +37,8 @@ export type StoreLock =
  * export const store: TokenStore = {
  *   get: async (key) => current(key),
  *   async set(key, entry, { ttlMs, ifVersion }) {
- *     if (ifVersion !== undefined && (current(key)?.entry ?? null) !== ifVersion) return false;
+ *     const there = current(key)?.entry;
+ *     if (ifVersion !== undefined && there !== undefined && there !== ifVersion) return false;
  *     entries.set(key, { entry, endsAt: Date.now() + ttlMs });
  *     return true;
  *   },
@@ -51,7 +52,7 @@ export interface TokenStore {
   /** What is under a key, if it has not ended. */
   get(key: string): Promise<StoredEntry | undefined>;
   /**
-   * Keeps an entry for so long, unless there is another than `ifVersion` by now; `null` stands for none. Resolves with
+   * Keeps an entry for so long, unless another than `ifVersion` is there by now: with `null`, any at all. Resolves with
    * whether it was written.
    */
   set(

@@ -17,7 +17,8 @@ export const apiKey = "canary-key-0123456789-abcdefghijklmnopqrstuv";
 
 /** Cryptography under way: it ends on threads, at times that no virtual clock knows of. */
 let ciphering = 0;
-for (const name of ["importKey", "deriveBits", "sign", "encrypt", "decrypt"] as const) {
+const methods: readonly string[] = ["importKey", "deriveBits", "sign", "encrypt", "decrypt"];
+for (const name of methods) {
   const original: (...args: unknown[]) => Promise<unknown> = Reflect.get(crypto.subtle, name);
   Object.defineProperty(Object.getPrototypeOf(crypto.subtle), name, {
     value(this: SubtleCrypto, ...args: unknown[]) {
