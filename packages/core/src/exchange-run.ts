@@ -49,4 +49,8 @@ export interface SharingContext {
 export interface SharedStore {
   /** Puts the store before a manager's exchanges. */
   share(exchange: Exchange, context: SharingContext): Exchange;
+  /** What a manager begins with, when it has been here before. */
+  readonly kept?: Lease | undefined;
+  /** Hears of each token that the manager holds from now on. */
+  keep?(lease: Lease): void;
 }

@@ -37,6 +37,7 @@ export {
   type TokenManager,
 } from "./token-manager.ts";
 export type { TokenManagerOptions, WaitUntil } from "./token-manager-options.ts";
+export { createTokenPool, type TokenPool, type TokenPoolOptions } from "./token-pool.ts";
 export { buildTokenRequest, type TokenRequest } from "./token-request.ts";
 export {
   type ParsedTokenResponse,

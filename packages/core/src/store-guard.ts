@@ -4,7 +4,7 @@ import { errorWord } from "./errors.ts";
 import { type StoreOperation, type TokenManagerEvent, tell } from "./events.ts";
 
 /** One call of a store, for whom it is made, and how long it may take. */
-export interface StoreCall<T> {
+interface StoreCall<T> {
   readonly scope: Scope;
   readonly onEvent: (event: TokenManagerEvent) => unknown;
   readonly operation: StoreOperation;

@@ -35,7 +35,7 @@ export interface Found {
 }
 
 /** Whoever leads asks the token endpoint; `release` lets the next one. */
-export type Turn = StoreLock | { readonly state: "unlocked" };
+type Turn = StoreLock | { readonly state: "unlocked" };
 
 /** The store as one exchange sees it: its own two keys, sealed. Undefined from any of these: the store has failed. */
 export interface StoreVisit {

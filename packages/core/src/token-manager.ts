@@ -82,12 +82,13 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   /** Where the callers wait. */
   const waiting: Scope = { clock, background: false, ends: new Set() };
 
-  let lease: Lease | undefined;
+  let lease = config.store?.kept;
   let flight: Flight<Lease> | undefined;
   let coolDown: CoolDown | undefined;
   let failures = 0;
   let sequence = 0;
-  let generation = 0;
+  /** From 1, because 0 is no token's. */
+  let generation = 1;
   /** Exchanges up to this one began too early to be held: a newer token, or a rejection, came after that. */
   let fence = 0;
   /** A rejected token that was dropped, while the exchange that replaces it has not begun. */
@@ -248,6 +249,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       // The same one, kept for the sake of others, replaces nothing.
       if (!same) generation++;
       lease = next;
+      config.store?.keep?.(next);
     }
     const durationMs = clock.monotonicNow() - start.monotonic;
     const shared = life.shared === true;

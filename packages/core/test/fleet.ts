@@ -71,7 +71,7 @@ function fleetClock(): FleetClock {
 }
 
 /** How a store misbehaves. */
-export interface StoreFault {
+interface StoreFault {
   /** Milliseconds before each answer. */
   delayMs?: number;
   /** What each call throws. */
@@ -83,7 +83,7 @@ export interface StoreFault {
 }
 
 /** A store that can be broken. The rest is the real one in memory. */
-export function breakable(inner: TokenStore, clock: Clock) {
+function breakable(inner: TokenStore, clock: Clock) {
   const state = {
     fault: {} as StoreFault,
     calls: { get: 0, set: 0, delete: 0, lock: 0 },
@@ -117,7 +117,7 @@ export function breakable(inner: TokenStore, clock: Clock) {
 }
 
 /** What the token endpoint does with one request. */
-export type FleetAnswer = () => TokenResponse | Promise<TokenResponse>;
+type FleetAnswer = () => TokenResponse | Promise<TokenResponse>;
 
 /** Processes that share a store and a token endpoint, on one clock. */
 export function createFleet(options: SharedStoreOptions & { store?: TokenStore; expiresIn?: number } = {}) {

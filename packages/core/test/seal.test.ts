@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,6 +17,11 @@ interface Vector {
 }
 
 const vectors: Vector[] = JSON.parse(readFileSync(join(import.meta.dirname, "vectors", "seal.json"), "utf8"));
+test("the known answers are what the script beside them makes", () => {
+  const script = join(import.meta.dirname, "vectors", "make-seal-vectors.mjs");
+  expect(JSON.parse(execFileSync(process.execPath, [script], { encoding: "utf8" }))).toEqual(vectors);
+});
+
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
 const base = { secret: "canary-key", pepper: new Uint8Array(), fields: ["endpoint", "apikey"] };
 

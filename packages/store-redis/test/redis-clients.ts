@@ -5,7 +5,7 @@ import { createClient as createClient5, createCluster as createCluster5 } from "
 import type { IoRedisClient, NodeRedisClient, RedisClient } from "../src/index.ts";
 
 /** A client that somebody has connected, and closes. */
-export interface Connected {
+interface Connected {
   readonly client: RedisClient;
   close(): void;
 }
