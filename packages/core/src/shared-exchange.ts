@@ -17,6 +17,9 @@ interface Errand {
 const longestRefusalMs = 30_000;
 /** How long it is remembered, past its pause, that exchanges have been failing. */
 const aftermathMs = 15_000;
+/** The longest pause after somebody's failure that a caller waits for. */
+const longestBridgeMs = 2_000;
+const longestPollMs = 250;
 /** The last few tokens that servers refused: a store that answers with the past must not bring them back. */
 const rejectedKept = 4;
 
@@ -76,10 +79,20 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       if (found === undefined) return withoutStore(errand);
       const taken = take(errand, found);
       if (taken) return taken;
+      const pauseMs = heed(errand, found);
+      if (pauseMs > 0) {
+        visit.renewPatience();
+        await visit.untilChanged(Math.min(pauseMs, longestPollMs * (0.5 + 0.5 * random())));
+        continue;
+      }
       const turn = await visit.takeTurn();
       if (turn === undefined) return withoutStore(errand);
       if (turn.state === "unlocked") return lead(errand, visit, found);
-      if (turn.state === "acquired") return leadWithLock(errand, visit, turn.release);
+      if (turn.state === "acquired") {
+        const led = await leadWithLock(errand, visit, turn.release);
+        if (led !== undefined) return led;
+        continue;
+      }
       if (run.reason === "expiring" && held !== undefined && usableMs(held) > 0)
         return stay(held, Math.min(500 + 500 * random(), usableMs(held) / 4));
 
@@ -94,30 +107,40 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       const changesHands = owner !== undefined && nowMs - ownerSince <= 2 * lockMs;
       if (waitedMs >= waitMs && !changesHands) return lead(errand, visit, found);
       visit.renewPatience();
-      await visit.untilChanged(Math.min(50 * 1.3 ** poll, 250) * (0.5 + 0.5 * random()));
+      await visit.untilChanged(Math.min(50 * 1.3 ** poll, longestPollMs) * (0.5 + 0.5 * random()));
     }
   }
 
-  /** What was found, if it serves the purpose. Throws when somebody else has just been refused. */
-  function take({ run, held }: Errand, { token, refusal }: Found): Exchanged | undefined {
-    if (token !== undefined && freshness(token.life, clock) !== "expired") {
-      const { said, life } = token;
-      const newer =
-        held === undefined ||
-        /absent|rejected/.test(run.reason) ||
-        remainingMs(life, clock) > remainingMs(held, clock);
-      if (newer && said.accessToken !== held?.token.accessToken && !rejected.includes(said.accessToken))
-        return conceal(
+  /** What was found, if it serves the purpose. */
+  function take({ run, held }: Errand, { token }: Found): Exchanged | undefined {
+    if (token === undefined || freshness(token.life, clock) === "expired") return undefined;
+    const { said, life } = token;
+    const newer =
+      held === undefined ||
+      /absent|rejected/.test(run.reason) ||
+      remainingMs(life, clock) > remainingMs(held, clock);
+    return newer && said.accessToken !== held?.token.accessToken && !rejected.includes(said.accessToken)
+      ? conceal(
           { scope: said.scope, lifetimeMs: said.lifetimeMs, life },
           // Refresh tokens are not shared; one that is held is still this process's own.
           { accessToken: said.accessToken, refreshToken: held?.token.refreshToken },
-        );
-    }
-    if (refusal === undefined) return undefined;
+        )
+      : undefined;
+  }
+
+  /**
+   * How long to wait because somebody's exchange has just failed: a caller without a token waits for a short pause to end, as
+   * between attempts of its own. Throws what the other was told when the pause is long, or there is nothing to wait for.
+   */
+  function heed({ run, held, startedAt }: Errand, { refusal }: Found): number {
+    if (refusal === undefined) return 0;
     // Others have just tried: one attempt is enough to see whether it works again.
     run.attempts = 1;
     const { said, leftMs } = refusal;
-    if (leftMs <= 0) return undefined;
+    if (leftMs <= 0) return 0;
+    const waitedMs = clock.monotonicNow() - startedAt;
+    const isShort = said.error.retryable && leftMs <= longestBridgeMs && waitedMs + leftMs <= waitMs;
+    if (isShort && run.reason !== "expiring") return leftMs;
     if (held === undefined || freshness(held, clock) === "expired") run.pauseMs = leftMs;
     throw new TokenEndpointError(said.error.code, `${said.error.message} Another process was told so.`, {
       ...said.error,
@@ -125,22 +148,24 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
     });
   }
 
+  /** Undefined: look again. */
   async function leadWithLock(
     errand: Errand,
     visit: StoreVisit,
     release: () => Promise<void>,
-  ): Promise<Exchanged> {
-    let found: Found | undefined;
-    let taken: Exchanged | undefined;
+  ): Promise<Exchanged | undefined> {
     try {
       // Somebody may have led and written between our look and our turn.
-      found = await visit.look();
-      taken = found && take(errand, found);
-      if (found !== undefined && taken === undefined) return await lead(errand, visit, found);
+      const found = await visit.look();
+      if (found !== undefined) {
+        const taken = take(errand, found);
+        if (taken) return taken;
+        return heed(errand, found) > 0 ? undefined : await lead(errand, visit, found);
+      }
     } finally {
       await visit.patiently(release());
     }
-    return taken ?? withoutStore(errand);
+    return withoutStore(errand);
   }
 
   /** Makes the exchange, and tells the others what came of it. */

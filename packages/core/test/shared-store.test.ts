@@ -282,12 +282,12 @@ describe("failures are shared", () => {
     const { error } = await fleet.within(10_000, fleet.process().getToken());
     expect(error).toMatchObject({ status: 429 });
     const from = fleet.requests.length;
-    await fleet.clock.advance(19_000);
+    await fleet.clock.advance(17_000);
     const other = await fleet.within(100, fleet.process().getToken());
-    expect(other.error).toMatchObject({ status: 429, retryAfterMs: 1000 });
+    expect(other.error).toMatchObject({ status: 429, retryAfterMs: 3000 });
     expect(fleet.requests).toHaveLength(from);
     fleet.answer = fleet.granting;
-    await fleet.clock.advance(1_001);
+    await fleet.clock.advance(3_001);
     expect((await fleet.process().getToken()).accessToken).toBe("token-1");
   });
 
@@ -312,6 +312,21 @@ describe("failures are shared", () => {
     await fleet.clock.advance(1_001);
     const { value } = await fleet.within(100, fleet.process().getToken());
     expect(value?.accessToken).toBe("token-1");
+  });
+
+  test("a caller without a token waits for a pause of two seconds at most, and then makes the next attempt", async () => {
+    const fleet = createFleet();
+    fleet.answer = failing(503);
+    await fleet.within(5_000, fleet.process().getToken());
+    fleet.answer = fleet.granting;
+    const from = fleet.requests.length;
+    const waiting = Array.from({ length: 20 }, () => fleet.within(3_000, fleet.process().getToken()));
+    for (const { value, tookMs } of await Promise.all(waiting)) {
+      expect(value?.accessToken).toBe("token-1");
+      expect(tookMs).toBeGreaterThan(0);
+      expect(tookMs).toBeLessThanOrEqual(1_500);
+    }
+    expect(fleet.requests).toHaveLength(from + 1);
   });
 
   test("success takes back what was said of failures", async () => {
