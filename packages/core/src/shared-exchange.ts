@@ -141,8 +141,12 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
     const waitedMs = clock.monotonicNow() - startedAt;
     const isShort = said.error.retryable && leftMs <= longestBridgeMs && waitedMs + leftMs <= waitMs;
     if (isShort && run.reason !== "expiring") return leftMs;
-    if (held === undefined || freshness(held, clock) === "expired") run.pauseMs = leftMs;
-    throw new TokenEndpointError(said.error.code, `${said.error.message} Another process was told so.`, {
+    const message = `${said.error.message} Another process was told so.`;
+    // With a token in hand the manager looks again in its own time: it must not be held back when the token has expired.
+    if (held !== undefined && usableMs(held) > 0)
+      throw new TokenEndpointError(said.error.code, message, said.error);
+    run.pauseMs = leftMs;
+    throw new TokenEndpointError(said.error.code, message, {
       ...said.error,
       retryAfterMs: Math.ceil(leftMs),
     });

@@ -314,6 +314,22 @@ describe("failures are shared", () => {
     expect(value?.accessToken).toBe("token-1");
   });
 
+  test("a pause that was heard of with a token in hand holds nobody back when that has expired", async () => {
+    const fleet = createFleet({ expiresIn: 3 });
+    const [one, two] = [fleet.process(), fleet.process()];
+    await one.getToken();
+    await two.getToken();
+    await fleet.clock.advance(2_500);
+    fleet.answer = failing(503);
+    await one.getToken();
+    await settle();
+    await two.getToken();
+    await settle();
+    await fleet.clock.advance(300);
+    fleet.answer = fleet.granting;
+    expect((await fleet.within(2_000, two.getToken())).value?.accessToken).toBe("token-2");
+  });
+
   test("a caller without a token waits for a pause of two seconds at most, and then makes the next attempt", async () => {
     const fleet = createFleet();
     fleet.answer = failing(503);
@@ -439,7 +455,7 @@ describe.for(Object.entries(faults))("a store that %s", ([, fault]) => {
     const { value, tookMs } = await fleet.within(2_000, sharing.getToken());
     expect(value?.accessToken).toBe("token-1");
     expect(tookMs).toBeLessThanOrEqual(155);
-    expect(fleet.events.filter(({ type }) => type === "store_failed")).toMatchObject([{ pauseMs: 500 }]);
+    expect(fleet.events.filter(({ type }) => type === "store_failed")).toMatchObject([{ pauseMs: 100 }]);
   });
 
   test("does not keep a token that is due from being refreshed in time", async () => {
@@ -457,7 +473,7 @@ describe.for(Object.entries(faults))("a store that %s", ([, fault]) => {
   });
 });
 
-test("a store that fails is left alone for half a second, then for twice as long, up to half a minute", async () => {
+test("a store that fails is left alone for a tenth of a second, then for twice as long, up to half a minute", async () => {
   const fleet = createFleet({ expiresIn: 1 });
   fleet.broken.fault = { error: new Error("down") };
   // One guard for all managers of a store.
@@ -469,7 +485,7 @@ test("a store that fails is left alone for half a second, then for twice as long
   }
   const pauses = fleet.events.flatMap((event) => (event.type === "store_failed" ? [event.pauseMs] : []));
   expect(managers).toHaveLength(200);
-  expect(pauses.slice(0, 8)).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  expect(pauses.slice(0, 11)).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
 });
 
 describe("an entry that is not right", () => {

@@ -99,7 +99,7 @@ describe.skipIf(!hasRedisServer).for(["node-redis 6", "ioredis 6"])("over %s", (
       await Promise.all(cold.map((manager) => manager.getToken()));
       expect(performance.now() - from).toBeLessThan(1_500);
       expect(it.failures.length).toBeGreaterThanOrEqual(2);
-      expect(it.failures.every(({ pauseMs }) => pauseMs === 500)).toBe(true);
+      expect(it.failures.every(({ pauseMs }) => pauseMs >= 100)).toBe(true);
       expect(managers.every((manager) => manager.peek() !== undefined)).toBe(true);
     },
   );
