@@ -19,8 +19,8 @@ const restartEveryMs = 28_800_000;
 const hour = 3_600_000;
 /** One that fails at once, one that never answers; each longer than what is left of a token when it is due. */
 const outages = [
-  { fromMs: 10 * hour, untilMs: 10 * hour + 1_200_000, answers: "connection refused" },
-  { fromMs: 16 * hour, untilMs: 16 * hour + 1_200_000, answers: "nothing" },
+  { fromMs: 10 * hour, untilMs: 10.75 * hour, answers: "connection refused" },
+  { fromMs: 16 * hour, untilMs: 16.75 * hour, answers: "nothing" },
 ];
 
 /** Always the same day. */

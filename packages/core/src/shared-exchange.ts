@@ -19,6 +19,7 @@ const longestRefusalMs = 30_000;
 const aftermathMs = 15_000;
 /** The longest pause after somebody's failure that a caller waits for. */
 const longestBridgeMs = 2_000;
+const firstPollMs = 50;
 const longestPollMs = 250;
 /** The last few tokens that servers refused: a store that answers with the past must not bring them back. */
 const rejectedKept = 4;
@@ -82,7 +83,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       const pauseMs = heed(errand, found);
       if (pauseMs > 0) {
         visit.renewPatience();
-        await visit.untilChanged(Math.min(pauseMs, longestPollMs * (0.5 + 0.5 * random())));
+        // Nobody asks meanwhile, so there is nothing to look for before it ends.
+        await visit.untilChanged(pauseMs + firstPollMs * random());
         continue;
       }
       const turn = await visit.takeTurn();
@@ -107,7 +109,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       const changesHands = owner !== undefined && nowMs - ownerSince <= 2 * lockMs;
       if (waitedMs >= waitMs && !changesHands) return lead(errand, visit, found);
       visit.renewPatience();
-      await visit.untilChanged(Math.min(50 * 1.3 ** poll, longestPollMs) * (0.5 + 0.5 * random()));
+      await visit.untilChanged(Math.min(firstPollMs * 1.3 ** poll, longestPollMs) * (0.5 + 0.5 * random()));
     }
   }
 

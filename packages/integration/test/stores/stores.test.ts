@@ -105,10 +105,12 @@ describe("in workerd", () => {
   });
 
   test("twenty cold managers at once make one grant through a Durable Object", async () => {
-    await emulator.apiKeys;
+    // Nobody has a token any more: another key, and so other names.
+    const apiKey = "canary-of-twenty";
+    emulator.apiKeys.add(apiKey);
     const before = emulator.counters.grants;
-    const tokens = await Promise.all(Array.from({ length: 20 }, () => ask<string>("do/token")));
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => ask<string>("do/token", apiKey)));
     expect(new Set(tokens).size).toBe(1);
-    expect(emulator.counters.grants - before).toBeLessThanOrEqual(1);
+    expect(emulator.counters.grants - before).toBe(1);
   });
 });

@@ -20,7 +20,7 @@ async function answer({ pathname }: URL, args: readonly unknown[], env: Env): Pr
   const store: TokenStore = kind === "kv" ? kvStore(env.TOKENS) : durableObjectStore(env.ENTRIES);
   if (what === "token") {
     const manager = createTokenManager({
-      grant: apiKeyGrant(env.API_KEY),
+      grant: apiKeyGrant((args[0] as string | undefined) ?? env.API_KEY),
       tokenEndpoint: env.IAM,
       store: sharedStore(store, { timeoutMs: 2_000 }),
     });
