@@ -13,6 +13,8 @@ export interface Lifetime {
   readonly usableMs: number;
   /** At this age the server stops accepting it. */
   readonly lifetimeMs: number;
+  /** It came from a shared store, or stays for the sake of one: no token request was made for it. */
+  readonly shared?: boolean;
 }
 
 /**
