@@ -332,7 +332,8 @@ export class Tenant {
       this.eventLines.push(
         `exchange_failed ${event.reason} ${event.error.code} ${event.held} ${event.coolDownMs}`,
       );
-    else this.eventLines.push(`token_rejected ${event.origin} ${event.outcome}`);
+    else if (event.type === "token_rejected")
+      this.eventLines.push(`token_rejected ${event.origin} ${event.outcome}`);
   }
 
   private readSecret(): string | Promise<string> {
