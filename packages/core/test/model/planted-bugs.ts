@@ -70,8 +70,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         "send-authorized.ts",
-        "if (token.accessToken !== rejected.accessToken) {",
-        "if (token === manager.peek() && replayed) {",
+        "if (replacement.accessToken === token.accessToken) return response;",
+        "if (true) return response;",
       ],
     ],
   },
@@ -152,7 +152,9 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "leaves the timers of those who waited behind",
     caughtBy: "I7: timers",
-    changes: [["flight.ts", "      .finally(leave);", ""]],
+    changes: [
+      ["deadline.ts", "promise.then(resolve, reject).finally(leave);", "promise.then(resolve, reject);"],
+    ],
   },
   {
     bug: "waits for ever for an exchange that died with its request",
@@ -192,28 +194,36 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         "token-response.ts",
-        'invalid("it is no JSON object with an access_token; did a proxy or a login page answer?")',
-        'invalid("it is " + body)',
+        'invalidResponse("no access_token in JSON: perhaps a proxy or a login page")',
+        'invalidResponse("it is " + body)',
       ],
     ],
   },
   {
     bug: "sends a body again that cannot be sent again",
     caughtBy: "I5: callers answered",
-    changes: [
-      ["send-authorized.ts", "if (!replayable) inBackground(replacement, waitUntil);\n", "if (false) {}\n"],
-    ],
+    changes: [["send-authorized.ts", "  if (!replayable) {\n", "  if (false) {\n"]],
   },
   {
     bug: "replays a request until it is accepted",
     caughtBy: "I1, I2, I4: events",
-    changes: [["send-authorized.ts", "replayed = true)", "replayed = false)"]],
+    changes: [
+      [
+        "send-authorized.ts",
+        "  if (!request.isUnauthorized(answer)) manager.accepted(replacement, origin);\n",
+        "  if (request.isUnauthorized(answer)) return afterRefusal(request, { token: replacement, response: answer, origin, send });\n  manager.accepted(replacement, origin);\n",
+      ],
+    ],
   },
   {
     bug: "asks a token endpoint that is down for each call",
     caughtBy: "I1, I8: a token request that nobody expects",
     changes: [
-      [manager, "return coolDown !== undefined && clock.monotonicNow() < coolDown.until;", "return false;"],
+      [
+        manager,
+        "return coolDown && clock.monotonicNow() < coolDown.until ? coolDown : undefined;",
+        "return undefined;",
+      ],
     ],
   },
   {
@@ -224,13 +234,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "does not remember a token for callers that bring a signal",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [
-      [
-        manager,
-        "if (held !== undefined && satisfies(held)) {",
-        "if (held !== undefined && satisfies(held) && !signal) {",
-      ],
-    ],
+    changes: [[manager, "if (held && satisfies(held)) {", "if (held && satisfies(held) && !signal) {"]],
   },
   {
     bug: "tells nobody that a token was rejected",
@@ -250,12 +254,12 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "reads the secret once",
     caughtBy: "looks at the secret",
-    changes: [["exchange.ts", "(secret ??= readSecret(run))", "(budget.secret ??= readSecret(run))"]],
+    changes: [["exchange.ts", "(secret ??= readSecret(run))", "(grant.read ??= readSecret(run))"]],
   },
   {
     bug: "does not look for the new secret while the old one is refused",
     caughtBy: "looks at the secret",
-    changes: [[manager, "nowMs - refusal.secretCheckedAt < secretCheckIntervalMs", "true"]],
+    changes: [[manager, "nowMs - secretCheckedAt < secretCheckIntervalMs", "true"]],
   },
   {
     bug: "ends the exchange when the caller that began it aborts",
@@ -272,11 +276,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     bug: "does not hear a caller that aborts",
     caughtBy: "I5: callers answered",
     changes: [
-      [
-        manager,
-        "await waitFor(result, waiting, joinTimeoutMs, signal)",
-        "await waitFor(result, waiting, joinTimeoutMs, undefined)",
-      ],
+      [manager, "within(waiting, joinTimeoutMs, answer, signal)", "within(waiting, joinTimeoutMs, answer)"],
     ],
   },
   {
@@ -288,11 +288,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     bug: "has no deadline for an exchange",
     caughtBy: "I1, I8: a token request that nobody expects",
     changes: [
-      [
-        "exchange.ts",
-        "await within(run, tokenEndpoint, deadlineMs, ",
-        "await within(run, tokenEndpoint, 2 ** 31 - 1, ",
-      ],
+      ["exchange.ts", "await withDeadline(run, deadlineMs, ", "await withDeadline(run, 2 ** 31 - 1, "],
     ],
   },
   {
@@ -365,7 +361,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         manager,
-        "await waitFor(secretChanged(remembered), waiting, joinTimeoutMs, signal)",
+        "await within(waiting, joinTimeoutMs, secretChanged(remembered), signal)",
         "await secretChanged(remembered)",
       ],
     ],
@@ -390,7 +386,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "serves a token that had expired when it arrived",
     caughtBy: "I1, I2, I4: events",
-    changes: [[manager, 'if (freshness(life, clock) === "expired") throw', "if (false) throw"]],
+    changes: [[manager, 'if (freshness(life, clock) === "expired")', "if (false)"]],
   },
   {
     bug: "has no budget",
@@ -407,7 +403,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "makes three attempts for a background refresh",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [[manager, '(reason !== "rejected" && !usable())', "true"]],
+    changes: [[manager, 'reason !== "rejected" && !usable() ?', "true ?"]],
   },
   {
     bug: "never tries again",
