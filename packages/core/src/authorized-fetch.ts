@@ -1,6 +1,6 @@
 import { discard, isReplayableBody, isReplayableRequest } from "./body.ts";
 import { configError } from "./errors.ts";
-import { type OriginOptions, originRules } from "./origins.ts";
+import { type OriginOptions, type OriginRules, originRules } from "./origins.ts";
 import { maxRedirects, type RedirectTarget, redirectHeaders, redirectTarget } from "./redirect.ts";
 import { isBrowser } from "./runtime.ts";
 import { sendAuthorized } from "./send-authorized.ts";
@@ -30,7 +30,14 @@ export interface AuthorizedFetchOptions extends OriginOptions {
   isReplayable?: ((request: Request) => boolean) | undefined;
 }
 
-const wrappers = new WeakMap<Fetch, TokenManager>();
+/** What we made of a fetch: wrapping it again starts from here. */
+interface Wrapper {
+  readonly manager: TokenManager;
+  readonly origins: OriginRules;
+  readonly fetch: Fetch;
+}
+
+const wrappers = new WeakMap<Fetch, Wrapper>();
 
 /**
  * A `fetch` that attaches a token and replaces it when a server refuses it: what the adapters for fetch, ky and Express
@@ -38,6 +45,9 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
  *
  * Redirects are followed here rather than by the platform, so that the origin is judged on each hop; in browsers, which do
  * not allow that, by the platform, which drops the token on the way to another origin.
+ *
+ * Around a fetch that it made for the same manager, it takes that one's place: a request goes out with one token and is
+ * replayed once, by the new options, and the origins of both have to allow it.
  *
  * Errors: `ERR_IAM_CONFIG` for options that cannot work. The function it makes fails with `ERR_IAM_ORIGIN_NOT_ALLOWED`, with
  * what `getToken` fails with, and with the errors of the fetch below.
@@ -51,86 +61,113 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
 export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalThis.fetch {
   const {
     name = "authorizedFetch",
-    fetch = platformFetch,
     replay = true,
     waitUntil,
     isReplayable = isReplayableRequest,
   } = options ?? {};
+  let { fetch = platformFetch } = options ?? {};
   const manager = requireTokenManager(options?.manager, name);
   if (typeof fetch !== "function") throw configError(`${name}: fetch must be a function.`);
-  // Twice around the same fetch is once.
-  if (wrappers.get(fetch) === manager) return fetch;
-  const origins = originRules(options);
+  let origins = originRules(options);
+  const inner = wrappers.get(fetch);
+  if (inner?.manager === manager) {
+    fetch = inner.fetch;
+    origins = bothOf(origins, inner.origins);
+  }
 
   const wrapped: Fetch = async (input, init) => {
     // A Request as the second argument is read like an init by the platform; here it becomes the first.
     let request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
     let own: RequestInit = isRequest(init) ? {} : { ...init };
     let url = parseUrl(request?.url ?? input, globalThis.location?.href);
-    // Our own copy: nobody else sees it but the fetch that is sent with.
-    let headers = new Headers(own.headers ?? request?.headers);
-    // Not a URL: the platform has its own words for that. And without a token of ours the request is sent as the caller
-    // made it, and redirects are the platform's business.
-    if (url === undefined || headers.has("authorization") || !origins.judge(url).allowed)
-      return fetch(input, init);
-
+    // Not a URL: the platform has its own words for that.
+    if (url === undefined) return fetch(input, init);
+    // Pairs, because a Headers would be made, checked and copied once more by the fetch below.
+    let headers = headerPairs(own.headers ?? request?.headers);
     const mode = own.redirect ?? request?.redirect ?? "follow";
-    const follows = mode === "follow" && !isBrowser();
-    let method = (own.method ?? request?.method ?? "GET").toUpperCase();
+    let follows = mode === "follow" && !isBrowser();
     // For a replay, or to where a redirect leads.
     let resendable =
       (own.body ?? undefined) !== undefined || request === undefined
         ? isReplayableBody(own.body)
         : request.body === null || isReplayable(request);
-    // A redirect came from an origin that may not have the token: it must not choose what is sent with one.
-    let strayed = false;
+    // No token goes on it: the caller set an Authorization, or a redirect came from an origin that may not have the token,
+    // which must not choose what is sent with one.
+    let withoutToken = headers.some(([name]) => /^authorization$/i.test(name));
     let sends = 0;
     for (let redirects = 0; ; redirects++) {
-      const { origin } = url;
       const response: Response = await sendAuthorized({
         manager,
         origins,
         url,
-        hasAuthorization: strayed,
+        hasAuthorization: withoutToken,
         // One replay for one request of the caller, however many hops it has.
         replayable: replay && resendable && sends === redirects,
         signal: own.signal ?? request?.signal,
         waitUntil,
         mayPass: redirects > 0,
         send(token, to) {
+          url = to;
           sends++;
-          if (token !== undefined) headers.set("authorization", `Bearer ${token.accessToken}`);
-          return fetch((resendable ? request?.clone() : request) ?? to.href, {
+          withoutToken = token === undefined;
+          // As the caller made it, and redirects are the platform's business.
+          if (withoutToken && redirects === 0) {
+            follows = false;
+            return fetch(input, init);
+          }
+          return fetch((resendable && request?.body !== null ? request?.clone() : request) ?? to.href, {
             ...own,
-            headers,
+            // Our own copy: nobody else sees it but the fetch that is sent with.
+            headers: token ? [...headers, ["authorization", `Bearer ${token.accessToken}`]] : headers,
             redirect: follows ? "manual" : mode,
           });
         },
         // A platform that followed redirects may have dropped the token on the way.
-        isUnauthorized: ({ status, redirected, url }) =>
-          status === 401 && (!redirected || parseUrl(url)?.origin === origin),
+        isUnauthorized: (response) =>
+          response.status === 401 && (!response.redirected || parseUrl(response.url)?.origin === url?.origin),
         discard: ({ body }) => discard(body),
       });
+      const method = (own.method ?? request?.method ?? "GET").toUpperCase();
       const target: RedirectTarget | undefined = follows ? redirectTarget(response, url, method) : undefined;
       if (target === undefined) return redirects > 0 ? markRedirected(response) : response;
       await discard(response.body);
       if (redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
-      if (target.keepsBody && !resendable)
-        throw new TypeError(`Redirect (${response.status}) of a request whose body cannot be sent again`);
-      strayed ||= !origins.judge(url, { mayPass: true }).allowed;
+      if (target.keepsBody && !resendable) {
+        throw new TypeError(
+          `Redirect (${response.status}) of a request whose body cannot be sent again. Give fetch a text or bytes as body, not a stream or a Request.`,
+        );
+      }
       headers = redirectHeaders(headers, target);
-      ({ url, method } = target);
+      url = target.url;
       if (target.keepsBody) request &&= new Request(url, request);
       else {
         own = { ...settingsOf(request), ...own, body: null };
         request = undefined;
         resendable = true;
       }
-      own.method = method;
+      own.method = target.method;
     }
   };
-  wrappers.set(wrapped, manager);
+  wrappers.set(wrapped, { manager, origins, fetch });
   return wrapped;
+}
+
+/** A copy, each header a name and a value, as Fetch takes them. */
+function headerPairs(headers: HeadersInit = []): [string, string][] {
+  return Symbol.iterator in headers
+    ? Array.from(headers as Iterable<[string, string]>)
+    : Object.entries(headers);
+}
+
+/** The rules that allow what both allow, and refuse what either refuses. */
+function bothOf(outer: OriginRules, inner: OriginRules): OriginRules {
+  return {
+    judge(...args) {
+      const verdict = outer.judge(...args);
+      const other = inner.judge(...args);
+      return verdict.allowed ? other : verdict;
+    },
+  };
 }
 
 /** What a Request says besides URL, method, headers and body. */

@@ -8,6 +8,7 @@
  * - `ERR_IAM_TOKEN_REQUEST_BUDGET`: this manager has spent its token requests of the minute.
  * - `ERR_IAM_ORIGIN_NOT_ALLOWED`: the request goes to an origin that may not have the token.
  * - `ERR_IAM_BEARER`: an incoming request has no acceptable bearer token.
+ * - `ERR_IAM_VERIFICATION_UNAVAILABLE`: what an incoming token is checked with cannot be had; nothing is said about the token.
  */
 export type IamErrorCode =
   | "ERR_IAM_CONFIG"
@@ -16,7 +17,8 @@ export type IamErrorCode =
   | "ERR_IAM_TOKEN_RESPONSE_INVALID"
   | "ERR_IAM_TOKEN_REQUEST_BUDGET"
   | "ERR_IAM_ORIGIN_NOT_ALLOWED"
-  | "ERR_IAM_BEARER";
+  | "ERR_IAM_BEARER"
+  | "ERR_IAM_VERIFICATION_UNAVAILABLE";
 
 /** Options of {@link IamError}. */
 export interface IamErrorOptions {
@@ -56,7 +58,7 @@ export class IamError extends Error {
   constructor(
     code: IamErrorCode,
     message: string,
-    { cause, retryable = false, ...members }: IamErrorOptions = {},
+    { cause, retryable = false, ...members }: IamErrorOptions | TokenEndpointErrorOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause: cleanCause(cause) });
     Object.assign(this, { code, retryable, ...members });
@@ -91,10 +93,6 @@ export class TokenEndpointError extends IamError {
   declare readonly transactionId: string | undefined;
   /** Milliseconds until the next attempt makes sense; undefined when nothing is known. */
   declare readonly retryAfterMs: number | undefined;
-
-  constructor(code: IamErrorCode, message: string, options?: TokenEndpointErrorOptions) {
-    super(code, message, options);
-  }
 }
 
 /**
@@ -117,7 +115,7 @@ export function configError(message: string, options?: IamErrorOptions): IamErro
 
 /** The error for a function of the caller's that threw. */
 export function threw(what: string, cause: unknown): IamError {
-  return configError(`${what} threw. The message may hold a secret and is not shown: log it there.`, {
+  return configError(`${what} threw ${errorWord(cause)}; more is not shown, it may hold a secret.`, {
     cause,
     retryable: true,
   });

@@ -32,9 +32,9 @@ export function ageMs(start: Instant, clock: Clock): number {
 }
 
 /** Where a token is in its life now. */
-export function freshness({ start, refreshMs, usableMs }: Lifetime, clock: Clock): Freshness {
-  const age = ageMs(start, clock);
-  return age >= usableMs ? "expired" : age >= refreshMs ? "expiring" : "fresh";
+export function freshness(life: Lifetime | undefined, clock: Clock): Freshness {
+  const age = life ? ageMs(life.start, clock) : Infinity;
+  return !life || age >= life.usableMs ? "expired" : age >= life.refreshMs ? "expiring" : "fresh";
 }
 
 /** Milliseconds until the server stops accepting a token. */

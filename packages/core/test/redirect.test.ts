@@ -95,22 +95,25 @@ describe("a redirect", () => {
 });
 
 describe("the headers of the next hop", () => {
-  const headers = new Headers({
-    accept: "application/json",
-    authorization: "Bearer secret",
-    "proxy-authorization": "Basic secret",
-    cookie: "session=secret",
-    host: "api.example.com",
-    "content-type": "application/json",
-    "content-length": "2",
-    "content-encoding": "gzip",
-    "content-language": "en",
-    "content-location": "/x",
-    "content-disposition": "inline",
-    "x-own": "1",
-  });
+  const headers: [string, string][] = [
+    ["Accept", "application/json"],
+    ["Authorization", "Bearer secret"],
+    ["Proxy-Authorization", "Basic secret"],
+    ["Cookie", "session=secret"],
+    ["Host", "api.example.com"],
+    ["content-type", "application/json"],
+    ["Content-Length", "2"],
+    ["CONTENT-ENCODING", "gzip"],
+    ["content-language", "en"],
+    ["content-location", "/x"],
+    ["content-disposition", "inline"],
+    ["x-own", "1"],
+    ["x-own", "2"],
+  ];
   const next = (given: { keepsBody: boolean; crossOrigin: boolean }) =>
-    [...redirectHeaders(headers, { ...given, url: from.url, method: "GET" }).keys()].sort();
+    redirectHeaders(headers, { ...given, url: from.url, method: "GET" })
+      .map(([name]) => name.toLowerCase())
+      .sort();
   const credentials = ["authorization", "cookie", "host", "proxy-authorization"];
   const ofBody = [
     "content-encoding",
@@ -119,7 +122,7 @@ describe("the headers of the next hop", () => {
     "content-location",
     "content-type",
   ];
-  const rest = ["accept", "content-disposition", "x-own"];
+  const rest = ["accept", "content-disposition", "x-own", "x-own"];
 
   test("keep everything within the origin and with the body", () => {
     expect(next({ keepsBody: true, crossOrigin: false })).toEqual(
@@ -138,6 +141,6 @@ describe("the headers of the next hop", () => {
 
   test("are a copy", () => {
     next({ keepsBody: false, crossOrigin: true });
-    expect(headers.get("authorization")).toBe("Bearer secret");
+    expect(headers).toHaveLength(13);
   });
 });
