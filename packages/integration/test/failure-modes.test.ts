@@ -18,9 +18,12 @@ import { iamFetch } from "@iam/fetch";
 import { iamKy } from "@iam/ky";
 import axios, { isAxiosError } from "axios";
 import ky from "ky";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createDrivenClock, type DrivenClock } from "../src/faults/driven-clock.ts";
 import { answering, dead, granted, hanging, settled, virtualEndpoint } from "./virtual-endpoint.ts";
+
+// Busy machines take their time, which is not what is tested.
+vi.setConfig({ testTimeout: 30_000 });
 
 // What has gone wrong in token libraries, one test for each; docs/failure-modes.md tells where.
 
