@@ -4,7 +4,7 @@ import { requireGrant, requireOptions } from "./option-rules.ts";
 import { conceal } from "./secret.ts";
 import { identityWithin } from "./source-leg.ts";
 import type { TokenRequest } from "./token-request.ts";
-import { jsonMembers, type TokenResponse, tokenResponse } from "./token-response.ts";
+import { jsonMembers, type TokenResponse, tokenResponse, transactionIdOf } from "./token-response.ts";
 
 /** Options of {@link delegatingGrant}. */
 export interface DelegatingGrantOptions {
@@ -88,7 +88,7 @@ function delegatedAnswer(response: TokenResponse): TokenResponse {
     throw new TokenEndpointError(
       "ERR_IAM_TOKEN_RESPONSE_INVALID",
       "The token endpoint answered without a delegated_refresh_token: it cannot delegate.",
-      { status, transactionId },
+      { status, transactionId: transactionIdOf(response) },
     );
   return tokenResponse({ status, date, transactionId, body: JSON.stringify({ ...members, refresh_token }) });
 }

@@ -138,6 +138,11 @@ export function invalidResponse(what: string, errorCode?: string, status: number
   );
 }
 
+/** IAM's transaction id. A header may hold anything; an identifier is all that is wanted. */
+export function transactionIdOf({ transactionId = "" }: TokenResponse): string | undefined {
+  return /^[\w.-]{1,80}$/.exec(transactionId)?.[0];
+}
+
 /**
  * The error that an answer other than 2xx is, or undefined for 2xx. Pure.
  *
@@ -150,14 +155,13 @@ export function parseTokenErrorResponse(
   endpoint: string,
   nowMs: number,
 ): TokenEndpointError | undefined {
-  const { status, body, date, retryAfter, transactionId = "" } = response;
+  const { status, body, date, retryAfter } = response;
   if (status >= 200 && status < 300) return undefined;
   const retryable = status === 408 || status === 429 || (status >= 500 && status !== 501);
   const said = {
     status,
     errorCode: codeOf(jsonMembers(() => body)),
-    // A header may hold anything; an identifier is all that is wanted.
-    transactionId: /^[\w.-]{1,80}$/.exec(transactionId)?.[0],
+    transactionId: transactionIdOf(response),
   };
   return new TokenEndpointError(
     retryable ? "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" : "ERR_IAM_TOKEN_ENDPOINT_REFUSED",

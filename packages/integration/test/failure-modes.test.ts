@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
@@ -17,9 +18,12 @@ import { iamFetch } from "@iam/fetch";
 import { iamKy } from "@iam/ky";
 import axios, { isAxiosError } from "axios";
 import ky from "ky";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createDrivenClock, type DrivenClock } from "../src/faults/driven-clock.ts";
 import { answering, dead, granted, hanging, settled, virtualEndpoint } from "./virtual-endpoint.ts";
+
+// Busy machines take their time, which is not what is tested.
+vi.setConfig({ testTimeout: 30_000 });
 
 // What has gone wrong in token libraries, one test for each; docs/failure-modes.md tells where.
 
@@ -615,4 +619,12 @@ test("35 Memoisation silently stops working: the emulator counts, so that a cons
     await iamFetch({ manager, origins })(resource);
   }
   expect(emulator.counters.grants).toBe(31);
+});
+
+test("the page of failure modes and this file have the same numbers, but for the one that is waived", async () => {
+  const page = await readFile(new URL("../../../docs/failure-modes.md", import.meta.url), "utf8");
+  const own = await readFile(new URL(import.meta.url), "utf8");
+  const told = Array.from(page.matchAll(/^\| +(\d+) \|/gm), ([, number]) => Number(number));
+  const tested = Array.from(own.matchAll(/^test\("(\d+) /gm), ([, number]) => Number(number));
+  expect(told.filter((number) => number !== 8)).toEqual(tested);
 });

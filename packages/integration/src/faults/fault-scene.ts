@@ -245,11 +245,11 @@ async function timeToRecovery(scene: Scene): Promise<number | undefined> {
   throw new Error("It does not recover within a minute.");
 }
 
-/** Whether a request is answered well by a token that need not be replaced at once. */
+/** Whether a request has left a token that is good, and need not be replaced at once; it may itself have come too early for it. */
 async function isWell({ ask, settle, manager }: Scene): Promise<boolean> {
-  const { status } = await ask();
+  await ask();
   await settle();
-  return status === 200 && manager.peek() !== undefined;
+  return manager.peek() !== undefined && (await ask()).status === 200;
 }
 
 function lastFailure({ events }: Scene) {

@@ -68,7 +68,8 @@ How to read it:
   gets 503${retryAfters(records)}.
 - **401**: the API's own 401, as the client gives it: no other token was to be had.
 - **after 9 s** is what the caller waited, \`requests\` are token requests until everything had ended, background work included,
-  and **well 1 s later** is when, after that, the next request gets a good token; before that nobody asks the token endpoint.
+  and **well 1 s later** is when, after that, a request makes the manager get a good token; before that nobody asks the token
+  endpoint. A revoked token that no other was to be had for is tried again meanwhile: other APIs may accept it.
 - An expiring token is served at once, and renewed beside the request: there "renewed" is what comes later.
 - Time is that of the manager's clock, which stands still while bytes travel; deadlines are the defaults. Jitter is at its middle.
 `;

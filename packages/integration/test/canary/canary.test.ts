@@ -24,6 +24,7 @@ import { byHand, type Client, clients, type MakeClient, type Settings } from "./
 import { runWithDebugOutput } from "./debug-output.ts";
 import { createWitness, type Witness } from "./witness.ts";
 import { wrongCalls } from "./wrong-calls.ts";
+import { wrongExchanges } from "./wrong-grants.ts";
 
 /** With what percent-encoding and both alphabets of base64 change, and long enough to be found in pieces. */
 const newSecret = (what: string) => `canary/${what}+${randomBytes(30).toString("base64url")}?~`;
@@ -100,9 +101,12 @@ async function playApiTroubles(
 }
 
 describe("no secret is shown", () => {
-  test("by any call that is wrong, and every one of them says so as an IamError", async () => {
+  test.for([
+    ["any call that is wrong", wrongCalls],
+    ["an exchange of any grant", wrongExchanges],
+  ] as const)("by %s, and every one of them fails with an IamError", async ([, calls]) => {
     const witness = newWitness();
-    for (const [what, run] of Object.entries(wrongCalls(apiKey, clientSecret))) {
+    for (const [what, run] of Object.entries(calls(apiKey, clientSecret))) {
       let thrown: unknown = "nothing";
       await witness.watch(what, async () => {
         try {

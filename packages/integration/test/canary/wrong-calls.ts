@@ -51,8 +51,8 @@ export function wrongCalls(secret: string, clientSecret: string): Readonly<Recor
     "a list of keys": () => apiKeyGrant([secret] as Misplaced),
     "a key as an object": () => apiKeyGrant({ apikey: secret } as Misplaced),
     "a client secret without a client": () => apiKeyGrant(secret, { clientSecret }),
-    "a client secret in braces": () =>
-      apiKeyGrant(secret, { clientId: "id", clientSecret: `{${clientSecret}}` }),
+    "a client secret with a line break": () =>
+      apiKeyGrant(secret, { clientId: "id", clientSecret: `${clientSecret}\n` }),
     "a key as options": () => createTokenManager(misplaced),
     "a key as the grant": () => createTokenManager({ grant: misplaced }),
     "a key as the token endpoint": () => managerWith({ tokenEndpoint: secret }),
