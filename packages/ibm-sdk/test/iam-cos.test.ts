@@ -59,8 +59,8 @@ const failureOf = (promise: Promise<unknown>) =>
   );
 
 describe("the COS SDK with our token manager as its own", () => {
-  async function tokenManaged() {
-    const { emulator, manager } = await scene();
+  async function tokenManaged(managerOptions: Partial<TokenManagerOptions> = {}) {
+    const { emulator, manager } = await scene({ manager: managerOptions });
     const tokenManager = cosTokenManager({ manager });
     const options: S3Options = { endpoint: await bucketOf(emulator), s3ForcePathStyle: true, tokenManager };
     return { emulator, manager, tokenManager, s3: new cos.S3(options) };
@@ -82,6 +82,32 @@ describe("the COS SDK with our token manager as its own", () => {
     await manager.getToken({ rejected, origin: "https://elsewhere.example.com" });
     await s3.headObject(object).promise();
     expect(emulator.counters).toMatchObject({ grants: 2, resourceRequestsByStatus: { 200: 2 } });
+  });
+
+  test("goes on with a token that is about to expire while the token endpoint is silent", async () => {
+    let ahead = 0;
+    const clock = { ...systemClock, monotonicNow: () => systemClock.monotonicNow() + ahead };
+    const { emulator, s3 } = await tokenManaged({ clock });
+    await s3.headObject(object).promise();
+    ahead = 3_400_000;
+    emulator.fault({ kind: "hang" });
+    await s3.headObject(object).promise();
+    expect(emulator.counters).toMatchObject({ grants: 1, resourceRequestsByStatus: { 200: 2 } });
+  });
+
+  test("lets the SDK put its own words into no error that others get too", async () => {
+    const { emulator, manager, s3 } = await tokenManaged();
+    emulator.fault({ kind: "refuse", errorCode: "BXNIM0415E" });
+    const [ours, theirs] = await Promise.all([
+      failureOf(manager.getToken()),
+      failureOf(s3.headObject(object).promise()),
+    ]);
+    expect(theirs).toMatchObject({ code: "CredentialsError" });
+    expect(ours).toMatchObject({
+      code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
+      message: expect.stringMatching(/BXNIM0415E/),
+    });
+    expect(ours).not.toHaveProperty("originalError");
   });
 
   test("has a token that is fresh, and says so", async () => {
