@@ -10,7 +10,7 @@
  * Source: the format of `dotenv`, which IBM's SDKs read this file with.
  */
 export function parseCredentialsFile(text: string): Readonly<Record<string, string>> {
-  const lines = text.replace(/^\uFEFF/, "").replace(/\r\n?/g, "\n");
+  const lines = text.replace(/\r\n?/g, "\n");
   const values = new Map<string, string>();
   for (let at = 0; at < lines.length; ) {
     const setting = settingAt(lines, at);

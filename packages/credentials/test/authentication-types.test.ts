@@ -299,6 +299,10 @@ const cp4d = { AUTH_TYPE: "cp4d", AUTH_URL: "https://cp.example.com", USERNAME: 
 describe("properties that cannot work are ERR_IAM_CONFIG that names the property and the source:", () => {
   test.for<[Env, string | RegExp]>([
     [{ AUTH_TYPE: "iam" }, "SVC_APIKEY (environment) is missing."],
+    [
+      { USERNAME: "ada", PASSWORD: "canary" },
+      /^Nothing says how to authenticate: .*It has only SVC_PASSWORD, SVC_USERNAME\.$/,
+    ],
     [{ AUTH_TYPE: "iam", APIKEY: " " }, "SVC_APIKEY (environment) is empty."],
     [{ APIKEY: "{canary}" }, /^iam \(environment\): SVC_APIKEY /],
     [{ APIKEY: '"canary"' }, /SVC_APIKEY /],

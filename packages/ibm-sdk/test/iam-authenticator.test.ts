@@ -183,6 +183,43 @@ describe("a service of IBM's SDK with our authenticator", () => {
     expect(sentBy).toBe("yes");
   });
 
+  test("gives interceptors the very config that they saw before, on success and on failure", async () => {
+    const { service } = await scene();
+    const { request, response } = service.getHttpClient().interceptors;
+    const configs: unknown[] = [];
+    request.use((config) => {
+      configs.push(config);
+      return config;
+    });
+    response.use(
+      (answer) => {
+        configs.push(answer.config);
+        return answer;
+      },
+      (error) => {
+        configs.push(error.config, error.response.config);
+        throw error;
+      },
+    );
+    await service.read("/resource");
+    await service.read("/nowhere").catch(() => {});
+    const [sent, answered, sentAgain, failed, failedResponse] = configs;
+    expect(configs).toHaveLength(5);
+    expect(answered === sent).toBe(true);
+    expect([failed === sentAgain, failedResponse === sentAgain]).toEqual([true, true]);
+  });
+
+  test("transforms what is sent and what is answered once", async () => {
+    let transformed = 0;
+    const count = (data: unknown) => {
+      transformed++;
+      return data;
+    };
+    const { service } = await scene({ service: { transformRequest: [count], transformResponse: [count] } });
+    await service.write("/resource", "text", { "Content-Type": "text/plain" });
+    expect(transformed).toBe(2);
+  });
+
   test("shows no token to interceptors of responses, on success and on failure", async () => {
     const { emulator, manager, service } = await scene();
     // As they are then: the SDK takes things away later.

@@ -1,7 +1,7 @@
 import { createServer, request as send } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
-import { isIamError } from "@iam/core";
+import { isIamError, systemClock, type TokenManagerEvent, type TokenManagerOptions } from "@iam/core";
 import type { RunningEmulator } from "@iam/emulator";
 import cos from "ibm-cos-sdk";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -38,8 +38,11 @@ async function bucketOf({ url }: RunningEmulator): Promise<string> {
 }
 
 /** The COS SDK as published, over the emulator. */
-async function store(options: Partial<IamCosOptions> & S3Options = {}) {
-  const { emulator, manager } = await scene();
+async function store(
+  options: Partial<IamCosOptions> & S3Options = {},
+  managerOptions: Partial<TokenManagerOptions> = {},
+) {
+  const { emulator, manager } = await scene({ manager: managerOptions });
   const endpoint = await bucketOf(emulator);
   const usual = { endpoint, s3ForcePathStyle: true, retryDelayOptions: { base: 1 } };
   const s3 = iamCos(cos.S3, { manager, ...usual, ...options });
@@ -56,8 +59,8 @@ const failureOf = (promise: Promise<unknown>) =>
   );
 
 describe("the COS SDK with our token manager as its own", () => {
-  async function tokenManaged() {
-    const { emulator, manager } = await scene();
+  async function tokenManaged(managerOptions: Partial<TokenManagerOptions> = {}) {
+    const { emulator, manager } = await scene({ manager: managerOptions });
     const tokenManager = cosTokenManager({ manager });
     const options: S3Options = { endpoint: await bucketOf(emulator), s3ForcePathStyle: true, tokenManager };
     return { emulator, manager, tokenManager, s3: new cos.S3(options) };
@@ -79,6 +82,32 @@ describe("the COS SDK with our token manager as its own", () => {
     await manager.getToken({ rejected, origin: "https://elsewhere.example.com" });
     await s3.headObject(object).promise();
     expect(emulator.counters).toMatchObject({ grants: 2, resourceRequestsByStatus: { 200: 2 } });
+  });
+
+  test("goes on with a token that is about to expire while the token endpoint is silent", async () => {
+    let ahead = 0;
+    const clock = { ...systemClock, monotonicNow: () => systemClock.monotonicNow() + ahead };
+    const { emulator, s3 } = await tokenManaged({ clock });
+    await s3.headObject(object).promise();
+    ahead = 3_400_000;
+    emulator.fault({ kind: "hang" });
+    await s3.headObject(object).promise();
+    expect(emulator.counters).toMatchObject({ grants: 1, resourceRequestsByStatus: { 200: 2 } });
+  });
+
+  test("lets the SDK put its own words into no error that others get too", async () => {
+    const { emulator, manager, s3 } = await tokenManaged();
+    emulator.fault({ kind: "refuse", errorCode: "BXNIM0415E" });
+    const [ours, theirs] = await Promise.all([
+      failureOf(manager.getToken()),
+      failureOf(s3.headObject(object).promise()),
+    ]);
+    expect(theirs).toMatchObject({ code: "CredentialsError" });
+    expect(ours).toMatchObject({
+      code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
+      message: expect.stringMatching(/BXNIM0415E/),
+    });
+    expect(ours).not.toHaveProperty("originalError");
   });
 
   test("has a token that is fresh, and says so", async () => {
@@ -128,7 +157,8 @@ describe("the COS SDK with our token manager as its own", () => {
 
 describe("a COS client that iamCos made", () => {
   test("replaces a revoked token and repeats the request: the caller sees no 401", async () => {
-    const { emulator, s3 } = await store();
+    // What the SDK would wait before a retry of its own.
+    const { emulator, s3 } = await store({ retryDelayOptions: { customBackoff: () => 60_000 } });
     await s3.headObject(object).promise();
     emulator.revokeAll();
     await s3.putObject({ ...object, Body: "text" }).promise();
@@ -146,13 +176,42 @@ describe("a COS client that iamCos made", () => {
   });
 
   test("gives a 401 that stays to the caller after one repetition", async () => {
-    const { emulator, manager, s3 } = await store();
+    const events: TokenManagerEvent[] = [];
+    const { emulator, manager, s3 } = await store({}, { onEvent: (event) => events.push(event) });
     emulator.fault({ kind: "status", status: 401 }, { target: "resource", times: 9 });
     const failure = await failureOf(s3.getObject(object).promise());
     expect(failure).toMatchObject({ statusCode: 401 });
     expect(statuses(emulator)).toEqual({ 401: 2 });
+    expect(events.filter(({ type }) => type === "token_rejected")).toHaveLength(1);
     const { accessToken } = await manager.getToken();
     expect(inspect(failure, { depth: Infinity, showHidden: true })).not.toContain(accessToken);
+  });
+
+  test("does not repeat a request when there is no other token to send", async () => {
+    const { emulator, s3 } = await store();
+    for (let times = 0; times < 2; times++) {
+      await s3
+        .headObject(object)
+        .promise()
+        .catch(() => {});
+      emulator.revokeAll();
+    }
+    // The second within 5 s: the manager asks for no more than one in that time.
+    expect(await failureOf(s3.headObject(object).promise())).toMatchObject({ statusCode: 401 });
+    expect(statuses(emulator)).toEqual({ 200: 2, 401: 2 });
+  });
+
+  test("heals again once a store that refused everything has accepted a token", async () => {
+    let ahead = 0;
+    const clock = { ...systemClock, monotonicNow: () => systemClock.monotonicNow() + ahead };
+    const { emulator, s3 } = await store({}, { clock });
+    emulator.fault({ kind: "status", status: 401 }, { target: "resource", times: 2 });
+    expect(await failureOf(s3.headObject(object).promise())).toMatchObject({ statusCode: 401 });
+    ahead = 6_000;
+    await s3.headObject(object).promise();
+    emulator.revokeAll();
+    await s3.headObject(object).promise();
+    expect(statuses(emulator)).toEqual({ 200: 2, 401: 3 });
   });
 
   test("never repeats a request whose body is a stream: the next one has a new token", async () => {
