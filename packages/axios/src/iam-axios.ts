@@ -105,6 +105,10 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
   const manager = requireTokenManager(options?.manager, "iamAxios");
   const origins = originRules(options);
   const innerSend = innerSendOf(instance);
+  let wrapper: Wrapper | undefined;
+  // A header of a kilobyte, which would be put together anew for each request.
+  let held: Token | undefined;
+  let authorization = "";
 
   function authorizing(adapter: AdapterChoice): Wrapper {
     const inner = innerSend(adapter);
@@ -112,10 +116,11 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
       // Whoever keeps this config and sends it again comes by the interceptor again.
       config.adapter = adapter;
       const { iam } = config;
-      if (iam === false || config.auth || config.headers.has("authorization")) return inner(config);
+      if (iam === false) return inner(config);
+      if (config.auth || config.headers.has("authorization")) return given(await sendOnce(inner, config));
       const { signal, end } = cancellationOf(config);
       try {
-        const { response, failed } = await sendAuthorized<Outcome>({
+        const outcome = await sendAuthorized<Outcome>({
           manager,
           origins,
           // A socket is not the origin that the URL names, and nothing allows it.
@@ -128,8 +133,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
           isUnauthorized: ({ response, home }) => response.status === 401 && home,
           discard: ({ response }) => discard(response.data),
         });
-        if (failed) throw failed.error;
-        return response;
+        return given(outcome);
       } finally {
         end?.();
       }
@@ -141,13 +145,16 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
   async function sendOnce(
     inner: AxiosAdapter,
     config: InternalAxiosRequestConfig,
-    url: URL,
-    token: Token | undefined,
+    url?: URL,
+    token?: Token,
   ): Promise<Outcome> {
     const copy = copyOf(config);
     let trail: { home: boolean } = { home: false };
-    if (token !== undefined) {
-      const authorization = `Bearer ${token.accessToken}`;
+    if (url !== undefined && token !== undefined) {
+      if (token !== held) {
+        held = token;
+        authorization = `Bearer ${token.accessToken}`;
+      }
       const watched = trailOf(authorization, url, origins, config.beforeRedirect);
       copy.url = url.href;
       copy.baseURL = "";
@@ -168,7 +175,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     // Also when it had none: its agent knows the requests of others.
     withoutToken(failed ? failed.error : response, config);
     if (!response) throw failed?.error;
-    return { response, failed, home: trail.home && (!led || `${led}`.startsWith(`${url.origin}/`)) };
+    return { response, failed, home: trail.home && (!led || `${led}`.startsWith(`${url?.origin}/`)) };
   }
 
   const { request } = instance.interceptors;
@@ -176,7 +183,9 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     (config) => {
       const { adapter = defaultAdapter } = config;
       // Registered twice is once: the innermost of two wrappers is the one that stays.
-      config.adapter = authorizing((adapter as Partial<Wrapper>)[below] ?? adapter);
+      const choice = (adapter as Partial<Wrapper>)[below] ?? adapter;
+      if (wrapper === undefined || !isSame(wrapper[below], choice)) wrapper = authorizing(choice);
+      config.adapter = wrapper;
       return config;
     },
     null,
@@ -197,6 +206,23 @@ function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): 
       `iamAxios (@iam/axios) needs an instance of axios >=1.7 <2: ${problem}.`,
     );
   }
+}
+
+/** What the caller gets: the response, or the error that axios made. */
+function given({ response, failed }: Outcome): AxiosResponse {
+  if (failed) throw failed.error;
+  return response;
+}
+
+/** Nearly always: axios makes a new array of the same names for each request. */
+function isSame(one: AdapterChoice, other: AdapterChoice): boolean {
+  return (
+    one === other ||
+    (Array.isArray(one) &&
+      Array.isArray(other) &&
+      one.length === other.length &&
+      one.every((each, at) => each === other[at]))
+  );
 }
 
 /** What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests. */

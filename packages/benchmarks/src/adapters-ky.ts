@@ -3,37 +3,32 @@ import { apiKeyGrant, createTokenManager } from "@iam/core";
 import { startEmulator } from "@iam/emulator";
 import { iamKy } from "@iam/ky";
 import ky from "ky";
-import { contender, startLoopback } from "./loopback.ts";
-import { measure, report } from "./measure.ts";
+import { judgeInProcess, judgeOverLoopback } from "./adapter-figures.ts";
+import { startLoopback } from "./loopback.ts";
 
 await using emulator = await startEmulator();
 await using loopback = await startLoopback();
-const grant = apiKeyGrant(emulator.apiKey);
-await using manager = createTokenManager({ grant, tokenEndpoint: emulator.url });
+await using manager = createTokenManager({
+  grant: apiKeyGrant(emulator.apiKey),
+  tokenEndpoint: emulator.url,
+});
 const { accessToken } = await manager.getToken();
+const api = `${loopback.url}/things`;
+const headers = { authorization: `Bearer ${accessToken}` };
+const settings = { manager, origins: [loopback.url] };
 
-const constant = ky.extend({ headers: { authorization: `Bearer ${accessToken}` } });
-const authorized = ky.extend(iamKy({ manager, origins: [loopback.url] }));
+const constant = ky.extend({ headers });
+const authorized = ky.extend(iamKy(settings));
+await judgeOverLoopback("ky", {
+  constant: () => constant.get(api).text(),
+  authorized: () => authorized.get(api).text(),
+});
 
-for (const concurrency of [1, 50]) {
-  const [bare, ours] = await measure(
-    [
-      contender("ky, constant header", concurrency, () => constant.get(loopback.url).text()),
-      contender("ky, iamKy", concurrency, () => authorized.get(loopback.url).text()),
-    ],
-    { rounds: 121, calls: 100 },
-  );
-  const ratio = (bare?.nsPerCall ?? Number.NaN) / (ours?.nsPerCall ?? Number.NaN);
-  report(`ky, requests per second at concurrency ${concurrency}, ratio`, ratio, ">= 0.97", ratio >= 0.97);
-}
-
-const fetch = async () => new Response("{}");
-const [bare, ours] = await measure(
-  [
-    contender("ky in process, constant header", 1, () => constant.get(loopback.url, { fetch }).text()),
-    contender("ky in process, iamKy", 1, () => authorized.get(loopback.url, { fetch }).text()),
-  ],
-  { rounds: 301, calls: 200 },
-);
-const addedUs = ((ours?.nsPerCall ?? Number.NaN) - (bare?.nsPerCall ?? Number.NaN)) / 1000;
-report("ky, microseconds added in process", addedUs, "<= 3", addedUs <= 3);
+const ready = new Response("{}");
+const fetch = async () => ready;
+const constantReady = ky.extend({ fetch, headers });
+const authorizedReady = ky.extend({ fetch }).extend(iamKy(settings));
+await judgeInProcess("ky", 3, {
+  constant: () => constantReady.get(api),
+  authorized: () => authorizedReady.get(api),
+});

@@ -39,22 +39,24 @@ export function after(
 }
 
 /**
- * Runs something under a deadline. Its signal aborts when the time is up, and the promise rejects then whether or not
- * the signal is heeded.
+ * What a promise gives, waited for in a scope: undefined when the time is up, and a rejection when the scope is ended or the
+ * signal aborts.
+ *
+ * It has a timer of its own: on Workers the promise of a request that has ended never settles.
  */
-export function withDeadline<T>(
+export function within<T>(
   scope: Scope,
   ms: number,
-  timedOut: () => unknown,
-  run: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  return new Promise((resolve, reject) => {
-    const leave = after(scope, ms, (reason = timedOut()) => {
-      reject(reason);
-      controller.abort(reason);
-    });
-    // What runs may throw at once.
-    Promise.resolve(controller.signal).then(run).then(resolve, reject).finally(leave);
+  promise: Promise<T>,
+  signal?: AbortSignal,
+): Promise<T | undefined> {
+  return new Promise<T | undefined>((resolve, reject) => {
+    const leave = after(
+      scope,
+      ms,
+      (reason) => (reason === undefined ? resolve(undefined) : reject(reason)),
+      signal,
+    );
+    promise.then(resolve, reject).finally(leave);
   });
 }

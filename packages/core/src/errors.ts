@@ -58,7 +58,7 @@ export class IamError extends Error {
   constructor(
     code: IamErrorCode,
     message: string,
-    { cause, retryable = false, ...members }: IamErrorOptions = {},
+    { cause, retryable = false, ...members }: IamErrorOptions | TokenEndpointErrorOptions = {},
   ) {
     super(message, cause === undefined ? undefined : { cause: cleanCause(cause) });
     Object.assign(this, { code, retryable, ...members });
@@ -93,10 +93,6 @@ export class TokenEndpointError extends IamError {
   declare readonly transactionId: string | undefined;
   /** Milliseconds until the next attempt makes sense; undefined when nothing is known. */
   declare readonly retryAfterMs: number | undefined;
-
-  constructor(code: IamErrorCode, message: string, options?: TokenEndpointErrorOptions) {
-    super(code, message, options);
-  }
 }
 
 /**
@@ -119,7 +115,7 @@ export function configError(message: string, options?: IamErrorOptions): IamErro
 
 /** The error for a function of the caller's that threw. */
 export function threw(what: string, cause: unknown): IamError {
-  return configError(`${what} threw. The message may hold a secret and is not shown: log it there.`, {
+  return configError(`${what} threw ${errorWord(cause)}; more is not shown, it may hold a secret.`, {
     cause,
     retryable: true,
   });

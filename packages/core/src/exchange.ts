@@ -1,7 +1,7 @@
 import { createBudget } from "./budget.ts";
-import { after, type Scope, withDeadline } from "./deadline.ts";
-import { configError, isIamError, TokenEndpointError, threw } from "./errors.ts";
-import type { Grant } from "./grant.ts";
+import { after, type Scope } from "./deadline.ts";
+import { configError, isIamError, threw } from "./errors.ts";
+import type { ExchangeContext } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { Token } from "./token.ts";
 import type { TokenManagerConfig } from "./token-manager-options.ts";
@@ -22,37 +22,20 @@ export interface ExchangeRun extends Scope {
   secret?: string;
   /** The secret could not be read: the token endpoint is not to blame. */
   secretFailed?: boolean;
+  /** Where it asked last. */
+  url?: string;
 }
 
 /** Runs one exchange to its end: a checked token response, or an IamError. */
 export type Exchange = (run: ExchangeRun, previous: Token | undefined) => Promise<ParsedTokenResponse>;
 
 /** Makes the function that runs exchanges: deadlines per attempt and overall, retries, budget. Its state is the budget. */
-export function createExchange(
-  config: TokenManagerConfig,
-  source: (grant: Grant) => Promise<Token>,
-): Exchange {
+export function createExchange(config: TokenManagerConfig, source: ExchangeContext["source"]): Exchange {
   const { clock, grant, tokenEndpoint, transport, random, deadlineMs, attemptDeadlineMs } = config;
-  const { maxTokenRequestsPerMinute } = config;
-  const budget = createBudget(maxTokenRequestsPerMinute);
-
-  /** Runs something under a deadline that counts as no answer. */
-  function within<T>(run: ExchangeRun, url: string, ms: number, task: (signal: AbortSignal) => Promise<T>) {
-    return withDeadline(run, ms, () => unreachable(url, undefined, `after ${ms / 1000} s`), task);
-  }
-
-  async function attempt(run: ExchangeRun, request: TokenRequest, ms: number): Promise<TokenResponse> {
-    const { url } = request;
-    const waitMs = budget(clock.monotonicNow());
-    if (waitMs > 0) throw overBudget(maxTokenRequestsPerMinute, waitMs);
-    const response = await within(run, url, ms, (signal) => transport(request, { signal }));
-    const failure = parseTokenErrorResponse(response, url, clock.wallNow());
-    if (failure) throw failure;
-    return response;
-  }
+  const spend = createBudget(config.maxTokenRequestsPerMinute);
 
   async function readSecret(run: ExchangeRun): Promise<string> {
-    if (grant.secret === undefined) throw configError(`The grant ${grant.kind} has no secret.`);
+    if (!grant.secret) throw configError(`The grant ${grant.kind} has no secret.`);
     try {
       run.secret = await grant.secret();
       return run.secret;
@@ -62,49 +45,72 @@ export function createExchange(
     }
   }
 
+  /**
+   * Runs a task under a deadline. When the time is up its signal aborts, and the promise rejects whether or not the signal is
+   * heeded: no answer came.
+   */
+  function withDeadline<T>(
+    run: ExchangeRun,
+    ms: number,
+    task: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const controller = new AbortController();
+    return new Promise((resolve, reject) => {
+      const noAnswer = () => unreachable(run.url ?? tokenEndpoint, undefined, `after ${ms / 1000} s`);
+      const leave = after(run, ms, (reason = noAnswer()) => {
+        reject(reason);
+        controller.abort(reason);
+      });
+      // The task may throw at once.
+      Promise.resolve(controller.signal).then(task).then(resolve, reject).finally(leave);
+    });
+  }
+
   return async (run, previous) => {
     const endsAt = clock.monotonicNow() + deadlineMs;
-    const attempts = grant.retry === "safe" ? run.attempts : 1;
+    const remainingMs = () => endsAt - clock.monotonicNow();
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
-      requireSecure(parseUrl(request.url), "A token request", config);
-      const remainingMs = () => endsAt - clock.monotonicNow();
+      const { url } = request;
+      run.url = url;
+      requireSecure(parseUrl(url), "A token request to", grant.allowInsecure ? grant : config);
       for (let made = 1; ; made++) {
+        // Over meanwhile, in a pause or while the secret was read: this could be a second request in flight. Timers may be late.
+        if (signal.aborted || remainingMs() <= 0) throw unreachable(url, signal.reason, "too late");
         try {
-          return await attempt(run, request, Math.min(attemptDeadlineMs, remainingMs()));
+          spend(clock.monotonicNow());
+          const response = await withDeadline(run, Math.min(attemptDeadlineMs, remainingMs()), (signal) =>
+            transport(request, { signal }),
+          );
+          const failure = parseTokenErrorResponse(response, url, clock.wallNow());
+          if (!failure) return response;
+          throw failure;
         } catch (cause) {
-          const error = unreachable(request.url, cause);
-          const delayMs = made < attempts ? retryDelayMs(error, made, remainingMs(), random) : undefined;
-          if (delayMs !== undefined) await new Promise((resolve) => after(run, delayMs, resolve));
-          // Ended meanwhile: another attempt would be a second one in flight.
-          if (delayMs === undefined || signal.aborted) throw error;
+          const error = unreachable(url, cause);
+          const mayRetry = grant.retry === "safe" && made < run.attempts;
+          const delayMs = mayRetry ? retryDelayMs(error, made, remainingMs(), random) : undefined;
+          if (delayMs === undefined) throw error;
+          await new Promise((resolve) => after(run, delayMs, resolve));
         }
       }
     }
 
     try {
-      const response = await within(run, tokenEndpoint, deadlineMs, (signal) =>
-        grant.exchange({
-          tokenEndpoint,
-          previous,
-          signal,
-          send: (request) => send(request, signal),
-          secret: () => (secret ??= readSecret(run)),
-          source,
-        }),
+      return parseTokenResponse(
+        await withDeadline(run, deadlineMs, (signal) =>
+          grant.exchange({
+            tokenEndpoint,
+            previous,
+            signal,
+            send: (request) => send(request, signal),
+            secret: () => (secret ??= readSecret(run)),
+            source,
+          }),
+        ),
       );
-      return parseTokenResponse(response);
     } catch (error) {
-      throw isIamError(error) ? error : threw(`The grant ${grant.kind}`, error);
+      throw isIamError(error) ? error : threw(`The grant ${grant.kind}, or a function of it,`, error);
     }
   };
-}
-
-function overBudget(max: number, waitMs: number): TokenEndpointError {
-  return new TokenEndpointError(
-    "ERR_IAM_TOKEN_REQUEST_BUDGET",
-    `${max} token requests in a minute: stopped before IAM blocks the account. Look for endless 401s, or raise maxTokenRequestsPerMinute.`,
-    { retryable: true, retryAfterMs: Math.ceil(waitMs) },
-  );
 }

@@ -1,7 +1,5 @@
-import { configError } from "./errors.ts";
-import { type SecretSource, secretReader } from "./secret.ts";
 import type { Token } from "./token.ts";
-import { buildTokenRequest, type TokenRequest } from "./token-request.ts";
+import type { TokenRequest } from "./token-request.ts";
 import type { TokenResponse } from "./token-response.ts";
 
 /** What a manager gives a grant for one exchange. */
@@ -12,8 +10,14 @@ export interface ExchangeContext {
   send(request: TokenRequest): Promise<TokenResponse>;
   /** The grant's secret, read once for this exchange. */
   secret(): Promise<string>;
-  /** A token of another grant, through a manager of its own: cached, single flight, budgeted. */
-  source(grant: Grant): Promise<Token>;
+  /**
+   * A token of another grant, through a manager of its own: cached, single flight, budgeted. `rejected` is one that a
+   * server refused, `minValidityMs` how long it must stay valid, as in `getToken`.
+   */
+  source(
+    grant: Grant,
+    options?: { rejected?: string | undefined; minValidityMs?: number | undefined },
+  ): Promise<Token>;
   /** The token held until now, when there is one. */
   readonly previous: Token | undefined;
   /** Aborts at the deadline of the exchange. */
@@ -35,7 +39,15 @@ export interface Grant {
   readonly secret?: () => string | Promise<string>;
   /** Asks for a token. */
   exchange(context: ExchangeContext): Promise<TokenResponse>;
-  /** `once` for a secret that the server accepts a single time: it is never sent twice. */
+  /**
+   * Lets the requests of this grant go over plain http beyond loopback. The grant vouches for the address, such as that of
+   * a metadata service, which the host of the instance answers itself. Default: false.
+   */
+  readonly allowInsecure?: boolean | undefined;
+  /**
+   * `once` for a secret that the server accepts a single time: each exchange makes one attempt. That no later exchange sends
+   * the same value again is up to the grant.
+   */
   readonly retry: "safe" | "once";
 }
 
@@ -68,62 +80,9 @@ export function oneRequest(
   return async (context) => parse(await context.send(await build(context)));
 }
 
-/** Options of {@link apiKeyGrant}. */
-export interface ApiKeyGrantOptions {
-  /** A client registered with IAM; can raise the rate limit. With `clientSecret` or not at all. */
-  clientId?: string | undefined;
-  /** The client's secret. With `clientId` or not at all. */
-  clientSecret?: SecretSource;
-  /** Space-separated scopes. Default: none sent; IAM gives `ibm openid`. */
-  scope?: string | undefined;
-}
-
-/**
- * The grant for an API key of a user or of a service ID.
- *
- * Errors: `ERR_IAM_CONFIG` for a key that cannot be one, and for a client id without a secret or the reverse.
- * Source: https://cloud.ibm.com/apidocs/iam-identity-token-api#gettoken-apikey
- *
- * @example
- * ```ts
- * import { apiKeyGrant } from "@iam/core";
- * export const grant = apiKeyGrant(() => fetch("http://localhost:8200/key").then((answer) => answer.text()));
- * ```
- */
-export function apiKeyGrant(apiKey: SecretSource, options: ApiKeyGrantOptions = {}): Grant {
-  const { clientId, scope } = options;
-  const secret = secretReader(apiKey, "API key");
-  const clientSecret = clientSecretReader(clientId, options.clientSecret);
-  return {
-    kind: "apikey",
-    identity: () => ({
-      ...(clientId !== undefined && { client_id: clientId }),
-      ...(scope !== undefined && { scope }),
-    }),
-    secret,
-    retry: "safe",
-    exchange: oneRequest(async (context) =>
-      buildTokenRequest({
-        tokenEndpoint: context.tokenEndpoint,
-        form: {
-          grant_type: "urn:ibm:params:oauth:grant-type:apikey",
-          apikey: await context.secret(),
-          scope,
-        },
-        clientId,
-        clientSecret: await clientSecret?.(),
-      }),
-    ),
-  };
-}
-
-function clientSecretReader(
-  clientId: string | undefined,
-  clientSecret: SecretSource,
-): (() => string | Promise<string>) | undefined {
-  if (clientId === undefined && clientSecret === undefined) return undefined;
-  if (typeof clientId !== "string" || clientId === "" || clientSecret === undefined) {
-    throw configError("clientId and clientSecret belong together: give both or neither.");
-  }
-  return secretReader(clientSecret, "client secret");
+/** The fields that have a value. */
+export function definedFields(
+  fields: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  return JSON.parse(JSON.stringify(fields));
 }

@@ -85,59 +85,63 @@ export function originRules({
   origins = ibmCloud,
   otherOrigins = "refuse",
 }: OriginOptions = {}): OriginRules {
-  if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin(origins);
-  if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins must be "refuse" or "pass".');
+  if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin("");
+  if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins is "refuse" or "pass".');
   const listed: readonly string[] = [...origins];
   const patterns = listed.map(readPattern);
   return {
     judge(target, { mayPass = otherOrigins === "pass" } = {}) {
       // One parse: the verdict and the request must not read the same text differently.
       const url = parseUrl(`${target}`);
-      const allowed = url !== undefined && !hasCredentials(url) && patterns.some((allows) => allows(url));
-      if (url === undefined || !(allowed || mayPass)) throw notAllowed(url, listed);
+      // Not the member origin: that of a blob: URL is the one of the URL inside.
+      const origin = `${url?.protocol}//${url?.host}`;
+      const allowed = !!url && !hasCredentials(url) && patterns.some((pattern) => pattern.test(origin));
+      if (!url || !(allowed || mayPass)) throw notAllowed(url, listed);
       return { allowed, url };
     },
   };
 }
 
-const objectStorageHost =
-  /^s3(\.private|\.direct)?\.[a-z\d-]+(\.(us|eu|ap))?\.cloud-object-storage\.appdomain\.cloud$/;
+/** Two labels at least, no address, port 443 only. */
+const wildcardHost = /^([^.:]+\.)+[^.:\d][^.:]*$/;
 
-/** What tells whether a URL is at the origin of a pattern, or under its suffix. */
-function readPattern(pattern: unknown): (url: URL) => boolean {
+/** Customers host under containers, codeengine, lb and s3-web there; only the S3 API hosts are IBM's alone. */
+const hostOfAnybody =
+  /^(?!s3(\.(?!s3)[a-z\d-]+){1,3}\.cloud-object-storage\.appdomain)(.+\.)?appdomain\.cloud$/;
+
+/** What matches the origins that a pattern allows. */
+function readPattern(pattern: unknown): RegExp {
   const text = typeof pattern === "string" ? pattern : "";
-  const isOrigin = /^https?:\/\/(\*\.)?[^\s/\\@?#*]+\/?$/.test(text);
-  const own = parseUrl(text.replace("*.", ""));
-  if (!isOrigin || own === undefined || !isSecure(own) || own.hostname.endsWith("."))
+  const isWildcard = text.includes("*");
+  const url = parseUrl(text.replace("*.", ""));
+  if (
+    !url ||
+    !/^https?:\/\/(\*\.)?[^\s/\\@?#*]+\/?$/.test(text) ||
+    !isSecure(url) ||
+    (isWildcard ? !wildcardHost.test(url.host) : url.hostname.endsWith("."))
+  )
     throw notAnOrigin(pattern);
-  const { origin, host } = own;
-  // Not the member origin: that of a blob: URL is the one of the URL inside.
-  const originOf = (url: URL) => `${url.protocol}//${url.host}`;
-  if (!text.includes("*")) return (url) => originOf(url) === origin;
-  // Two labels at least, no address, port 443 only.
-  if (!/^([^.:]+\.)+[^.:\d][^.:]*$/.test(host)) throw notAnOrigin(pattern);
-  // Customers host under containers, codeengine, lb and s3-web there; only the S3 API hosts are IBM's alone.
-  if (/\bappdomain\.cloud$/.test(host) && !objectStorageHost.test(host)) {
-    throw configError(
-      `Anybody may host under appdomain.cloud, so ${text} gives the token away. List exact origins, or ibmOrigins.objectStorage.`,
-    );
-  }
-  return (url) => /^https:\/\/([^.:]+\.)+[^.:]+$/.test(originOf(url)) && url.host.endsWith(`.${host}`);
+  const { protocol, host } = url;
+  if (isWildcard && hostOfAnybody.test(host))
+    throw configError(`Anybody may host under ${host}: list exact origins, or ibmOrigins.objectStorage.`);
+  return new RegExp(`^${protocol}//${isWildcard ? "([^.]+\\.)+" : ""}${host.replace(/\W/g, "\\$&")}$`);
 }
 
 function notAnOrigin(given: unknown): IamError {
-  const shown = typeof given === "string" ? `"${given.slice(0, 100)}"` : typeof given;
+  const url = parseUrl(given);
+  // Anything else, and credentials in a URL, may be a secret that was put in the wrong place.
+  const shown =
+    url !== undefined && /^https?:$/.test(url.protocol) ? `"${url.protocol}//${url.host}"` : typeof given;
   return configError(
-    `origins holds ${shown}: list "https://host", "https://host:port", "https://*.two.labels", or http to loopback.`,
+    `origins: ${shown} is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
   );
 }
 
 function notAllowed(url: URL | undefined, origins: readonly string[]): IamError {
-  const problem =
-    url === undefined
-      ? "has no absolute URL"
-      : hasCredentials(url)
-        ? "has credentials in its URL: remove them"
-        : `goes to "${url.origin}": if it should carry the token, add that to origins (now ${origins.slice(0, 5).join(", ")}); otherOrigins: "pass" sends it without`;
+  const problem = !url
+    ? "has no absolute URL"
+    : hasCredentials(url)
+      ? "has credentials in its URL"
+      : `goes to "${url.origin}": add that to origins (${origins.slice(0, 5).join(", ")}) if it may have the token, or set otherOrigins: "pass"`;
   return new IamError("ERR_IAM_ORIGIN_NOT_ALLOWED", `The request ${problem}.`);
 }

@@ -20,27 +20,30 @@ export const maxRedirects = 20;
  */
 export function redirectTarget(
   { status, headers }: { readonly status: number; readonly headers: Headers },
-  from: URL,
+  sentTo: string,
   method: string,
 ): RedirectTarget | undefined {
-  const location = headers.get("location");
-  if (location === null || !/^30[12378]$/.test(`${status}`)) return undefined;
+  // The status first: it costs a tenth of a look into the headers, and is enough for nearly every response.
+  const location = /^30[12378]$/.test(`${status}`) ? headers.get("location") : null;
+  if (location === null) return undefined;
+  const from = new URL(sentTo);
   const url = parseUrl(location, from);
   if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new TypeError(`Redirect of ${from.origin} to a location that is not an http(s) URL`);
+    throw new TypeError(`Redirect of ${from.origin} to no http(s) URL`);
   url.hash ||= from.hash;
   const keepsBody = status === 303 ? /^(GET|HEAD)$/.test(method) : status > 303 || method !== "POST";
   return { url, method: keepsBody ? method : "GET", keepsBody, crossOrigin: url.origin !== from.origin };
 }
 
-const describesBody = /^content-(encoding|language|location|type|length)$/;
-const credentials = /^((proxy-)?authorization|cookie|host)$/;
+const describesBody = /^content-(encoding|language|location|type|length)$/i;
+const credentials = /^((proxy-)?authorization|cookie|host)$/i;
 
 /** The headers of the next hop: none that describe a body which stays behind, no credentials to another origin. */
-export function redirectHeaders(headers: Headers, { keepsBody, crossOrigin }: RedirectTarget): Headers {
-  return new Headers(
-    [...headers].filter(
-      ([name]) => !((!keepsBody && describesBody.test(name)) || (crossOrigin && credentials.test(name))),
-    ),
+export function redirectHeaders(
+  headers: readonly [string, string][],
+  { keepsBody, crossOrigin }: RedirectTarget,
+): [string, string][] {
+  return headers.filter(
+    ([name]) => !((!keepsBody && describesBody.test(name)) || (crossOrigin && credentials.test(name))),
   );
 }

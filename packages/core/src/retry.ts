@@ -44,7 +44,8 @@ export function coolDownMs(
 }
 
 /**
- * A Retry-After header in milliseconds from now, or undefined when it is absent or unreadable.
+ * A Retry-After header in milliseconds from now, or undefined when it is absent or unreadable. Never more than a timer
+ * can wait: one that is set for longer fires at once.
  *
  * A date is compared with the response's own Date, so that a wrong local clock does no harm.
  *
@@ -52,9 +53,8 @@ export function coolDownMs(
  */
 export function retryAfterMs(header = "", date: string | undefined, nowMs: number): number | undefined {
   const text = header.trim();
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const until = httpDateMs(text);
-  return Number.isNaN(until) ? undefined : Math.max(0, until - (httpDateMs(date) || nowMs));
+  const ms = /^\d+$/.test(text) ? Number(text) * 1000 : httpDateMs(text) - (httpDateMs(date) || nowMs);
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), 2 ** 31 - 1);
 }
 
 /**
@@ -66,8 +66,8 @@ export function retryAfterMs(header = "", date: string | undefined, nowMs: numbe
  * Source: RFC 9110 section 5.6.7.
  */
 export function httpDateMs(text = ""): number {
-  return Date.parse(httpDate.test(text) ? text.replace(/( GMT)?$/, " GMT") : "");
+  return Date.parse(`${httpDate.exec(text)?.[0]} GMT`);
 }
 
 const httpDate =
-  /^[SMTWF]([a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[a-z]+day, \d\d-[A-Z][a-z]{2}-\d\d) [\d:]{8} GMT$|^[SMTWF][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/;
+  /^[SMTWF]([a-z]{2}, \d\d [A-Z][a-z]{2} \d{4}|[a-z]+day, \d\d-[A-Z][a-z]{2}-\d\d) [\d:]{8}(?= GMT$)|^[SMTWF][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}$/;

@@ -64,12 +64,9 @@ export type TokenManagerConfig = TokenManagerOptions & {
 /** Reads the options of a token manager. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
   const { grant, allowBrowser, tokenEndpoint } = options ?? {};
-  if (typeof grant?.exchange !== "function")
-    throw configError("A grant is missing, such as { grant: apiKeyGrant(key) }.");
-  if (grant.secret !== undefined && !allowBrowser && isBrowser()) {
-    throw configError(
-      "A secret does not belong in a browser, where anybody can read it. Ask your own server for a token, or set allowBrowser: true.",
-    );
+  if (typeof grant?.exchange !== "function") throw configError("createTokenManager needs a grant.");
+  if (grant.secret && !allowBrowser && isBrowser()) {
+    throw configError("A secret is public in a browser: get tokens from your server, or set allowBrowser.");
   }
   const defaults = {
     attemptDeadlineMs: 4000,
@@ -90,7 +87,7 @@ export function readTokenManagerOptions(options: TokenManagerOptions): TokenMana
     const kind = typeof fallback;
     // Above 2^31-1 ms a timer fires at once.
     if (typeof value !== kind || (typeof value === "number" && !(value >= 1 && value < 2 ** 31)))
-      throw configError(`${name} must be a ${kind}${kind === "number" ? " from 1 to 2147483647" : ""}.`);
+      throw configError(`${name} is no ${kind}${kind === "number" ? " from 1 to 2^31-1" : ""}.`);
   }
   config.tokenEndpoint = resolveTokenEndpoint(tokenEndpoint, options);
   return config as unknown as TokenManagerConfig;

@@ -1,12 +1,12 @@
 import type { Clock } from "./clock.ts";
-import type { Scope } from "./deadline.ts";
+import { after, type Scope, within } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import { type ExchangeReason, inBackground, tell } from "./events.ts";
 import { createExchange } from "./exchange.ts";
 import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
-import { type Flight, startBeating, waitFor } from "./flight.ts";
+import type { Flight } from "./flight.ts";
 import type { Grant } from "./grant.ts";
-import { isOnHold, type Refusals, refusalBy } from "./refusals.ts";
+import { forgive, isOnHold, type Refusals, refusalBy } from "./refusals.ts";
 import { coolDownMs } from "./retry.ts";
 import { createToken, type Token } from "./token.ts";
 import {
@@ -14,7 +14,7 @@ import {
   type TokenManagerOptions,
   type WaitUntil,
 } from "./token-manager-options.ts";
-import type { ParsedTokenResponse } from "./token-response.ts";
+import { invalidResponse, type ParsedTokenResponse } from "./token-response.ts";
 
 /** What a caller wants of `getToken`. */
 export interface GetTokenOptions {
@@ -40,7 +40,10 @@ export interface TokenManager {
   getToken(options?: GetTokenOptions): Promise<Token>;
   /** The held token while it is fresh; undefined when there is none, or when `getToken` should be asked. Never waits. */
   peek(): Token | undefined;
-  /** Tells that a resource accepted a token: what was held against its origin for earlier 401s is forgotten. */
+  /**
+   * Tells that a resource accepted a token: what was held against its origin for earlier 401s is forgotten, at most once
+   * in 15 min.
+   */
   accepted(token: Token, origin: string): void;
   /** Ends everything: waiting callers and later calls get `ERR_IAM_CONFIG`, the held token is forgotten. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -61,6 +64,9 @@ interface CoolDown {
 }
 
 const forcedIntervalMs = 5000;
+/** Some runtimes do not have the symbol yet. */
+const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose);
 const secretCheckIntervalMs = 1000;
 
 /**
@@ -94,21 +100,19 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   let generation = 0;
   /** Exchanges up to this one began too early to be held: a newer token, or a rejection, came after that. */
   let fence = 0;
+  /** The token that was rejected, until the next exchange has ended. */
+  let suspect: Lease | undefined;
   /** A rejected token was dropped, and the exchange that replaces it has not begun. */
   let replacing = false;
   let forcedAt = -Infinity;
   let disposed = false;
 
   function peek(): Token | undefined {
-    return lease !== undefined && freshness(lease, clock) === "fresh" ? lease.token : undefined;
+    return lease && freshness(lease, clock) === "fresh" ? lease.token : undefined;
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
-    if (options === undefined) {
-      const token = peek();
-      if (token !== undefined) return token;
-    }
-    return acquire(options ?? {});
+    return (options ? undefined : peek()) ?? acquire(options ?? {});
   }
 
   async function acquire({
@@ -120,53 +124,55 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }: GetTokenOptions): Promise<Token> {
     if (!(minValidityMs >= 0 && minValidityMs < Infinity))
       throw configError("minValidityMs must be 0 or more.");
-    if (rejected !== undefined)
-      reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
+    if (rejected != null) reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
     const satisfies = (held: Lease) => remainingMs(held, clock) >= minValidityMs;
     for (;;) {
       signal?.throwIfAborted();
       if (disposed) throw disposedError();
       let held = usable();
-      if (held !== undefined && satisfies(held)) {
-        if (freshness(held, clock) === "expiring" && !liveFlight() && !isCooling())
+      if (held && satisfies(held)) {
+        if (freshness(held, clock) === "expiring" && !liveFlight() && !cooling())
           inBackground(begin("expiring").result, waitUntil);
         return held.token;
       }
       // Another exchange helps only when tokens live that long, and when it would give another token at all.
-      if (held === undefined || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
-        held = await obtain(held ? "validity" : "absent", signal);
-        if (held === undefined) continue;
+      if (!held || (held.lifetimeMs > minValidityMs && held.refreshMs < held.usableMs)) {
+        held = await obtain(held, signal);
+        if (!held) continue;
         if (satisfies(held)) return held.token;
       }
-      throw configError(
-        `minValidityMs is ${minValidityMs}, but tokens live ${held.lifetimeMs} ms here, and this one less. Ask for less.`,
-      );
+      throw configError(`minValidityMs is more than the ${held.lifetimeMs} ms that tokens live.`);
     }
   }
 
   /** Waits for the exchange under way, or begins one. Undefined: look at the state again. */
-  async function obtain(reason: ExchangeReason, signal: AbortSignal | undefined): Promise<Lease | undefined> {
+  async function obtain(
+    held: Lease | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Lease | undefined> {
     const live = liveFlight();
-    const remembered = coolDown;
-    if (live === undefined && remembered !== undefined && isCooling()) {
+    const remembered = cooling();
+    if (!live && remembered) {
       const error = rememberedError(remembered, clock);
-      if (!(await secretChanged(remembered))) throw error;
+      if (!(await within(waiting, joinTimeoutMs, secretChanged(remembered), signal))) throw error;
       if (coolDown === remembered) coolDown = undefined;
       return undefined;
     }
-    const current = live ?? begin(reason);
+    const current = live ?? begin(held ? "validity" : "absent");
     const { beats, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
-    try {
-      const obtained = await waitFor(result, waiting, joinTimeoutMs, signal);
-      // Not one sign of life all the while: the request that began it has ended.
-      if (obtained === undefined && flight === current && current.beats === beats) flight = undefined;
-      return stale ? undefined : obtained;
-    } catch (error) {
-      if (stale && isIamError(error)) return undefined;
-      throw error;
-    }
+    const answer = result.then(
+      (obtained) => (stale ? undefined : obtained),
+      (error: unknown): undefined => {
+        // Any other is the runtime's own, on Workers: the request that began the exchange has ended.
+        if (!stale && usable() === held && isIamError(error)) throw error;
+      },
+    );
+    const obtained = await within(waiting, joinTimeoutMs, answer, signal);
+    // Not one sign of life all the while: the request that began it has ended.
+    if (!obtained && flight === current && current.beats === beats) flight = undefined;
+    return obtained;
   }
 
   /** The exchange that can still end by itself: past its deadline its own timer should have ended it. */
@@ -176,52 +182,72 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       : undefined;
   }
 
-  function isCooling(): boolean {
-    return coolDown !== undefined && clock.monotonicNow() < coolDown.until;
+  function cooling(): CoolDown | undefined {
+    return coolDown && clock.monotonicNow() < coolDown.until ? coolDown : undefined;
   }
 
   function usable(): Lease | undefined {
-    return lease !== undefined && freshness(lease, clock) !== "expired" ? lease : undefined;
+    return lease && freshness(lease, clock) !== "expired" ? lease : undefined;
   }
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
     const reason = replacing ? "rejected" : wanted;
+    // Not when it was rejected: an exchange that was under way then may have held this one up.
+    if (replacing) forcedAt = clock.monotonicNow();
     replacing = false;
+    let stopBeating = () => {};
     const current: Flight<Lease> = {
       reason,
       clock,
       background: reason === "expiring",
-      attempts: failures === 0 && /absent|validity/.test(reason) ? 3 : 1,
+      // Asked after each: a refresh whose token expires meanwhile has callers that wait for it.
+      get attempts() {
+        return failures === 0 && reason !== "rejected" && !usable() ? 3 : 1;
+      },
       ends: new Set(),
       sequence: ++sequence,
       start: { wall: clock.wallNow(), monotonic: clock.monotonicNow() },
       beats: 0,
       // One turn later, so that a listener which asks for a token finds this exchange complete.
-      result: Promise.resolve().then(() => run(current)),
+      result: Promise.resolve()
+        .then(() => run(current))
+        .finally(() => stopBeating()),
+    };
+    // Two signs of life in each wait, as long as the timers of the exchange run.
+    const beat = () => {
+      current.beats++;
+      stopBeating = after(current, joinTimeoutMs / 2, beat);
     };
     flight = current;
+    beat();
     return current;
   }
 
   async function run(current: Flight<Lease>): Promise<Lease> {
     const { reason, start } = current;
-    const stopBeating = startBeating(current, joinTimeoutMs);
     tell(onEvent, { type: "exchange_started", reason });
     try {
       return commit(current, await exchange(current, lease?.token));
     } catch (cause) {
       const error = cause as TokenEndpointError;
+      if (flight === current) {
+        if (suspect && error.retryable) {
+          // No answer: other origins may still accept it. Due at once, so that it does not stay longer than it must.
+          lease = { ...suspect, refreshMs: 0 };
+          replacing = false;
+        }
+        suspect = undefined;
+      }
       tell(onEvent, {
         type: "exchange_failed",
         reason,
         durationMs: clock.monotonicNow() - start.monotonic,
         coolDownMs: startCoolDown(current, error),
         error,
-        held: usable() !== undefined,
+        held: !!usable(),
       });
       throw error;
     } finally {
-      stopBeating();
       if (flight === current) flight = undefined;
     }
   }
@@ -236,14 +262,15 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       if (remainingMs(held, clock) < remainingMs(life, clock)) life = held;
       life = { ...life, refreshMs: life.usableMs };
     }
-    if (freshness(life, clock) === "expired") throw expiredOnArrival(lifetimeMs);
+    if (freshness(life, clock) === "expired")
+      throw invalidResponse(`a token of ${lifetimeMs / 1000} s that expired on the way`);
     const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
     const next: Lease = { ...life, token: createToken(parsed, start.wall, expiresAt) };
     const committed = sequence > fence && !disposed;
     if (committed) {
       fence = sequence;
       failures = 0;
-      coolDown = undefined;
+      coolDown = suspect = undefined;
       generation++;
       lease = next;
     }
@@ -267,11 +294,12 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   /** Whether the secret that was refused has been replaced since; asked at most once a second. */
   async function secretChanged(refusal: CoolDown): Promise<boolean> {
     const nowMs = clock.monotonicNow();
-    if (refusal.secret === undefined || refusal.error.retryable) return false;
-    if (nowMs - refusal.secretCheckedAt < secretCheckIntervalMs) return false;
+    const { secret, error, secretCheckedAt } = refusal;
+    if (secret === undefined || error.retryable || nowMs - secretCheckedAt < secretCheckIntervalMs)
+      return false;
     refusal.secretCheckedAt = nowMs;
     try {
-      return (await grant.secret?.()) !== refusal.secret;
+      return (await grant.secret?.()) !== secret;
     } catch {
       return false;
     }
@@ -288,67 +316,57 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         : nowMs - forcedAt < forcedIntervalMs
           ? "too_soon"
           : // Nothing to replace it with: for other origins it may still be good.
-            isCooling()
+            cooling()
             ? "cooling_down"
             : "replacing";
     if (outcome === "replacing") {
-      forcedAt = nowMs;
       fence = sequence;
       replacing = true;
+      suspect = lease;
       lease = undefined;
     }
     if (replaced || replacing) refusal.replacement = usable() ? generation : generation + 1;
     tell(onEvent, { type: "token_rejected", origin, outcome });
   }
 
-  function sourceToken(source: Grant): Promise<Token> {
+  function sourceToken(source: Grant, options?: GetTokenOptions): Promise<Token> {
     const known = sources.get(source) ?? createTokenManager({ ...config, grant: source });
     sources.set(source, known);
-    return known.getToken();
+    return known.getToken(options);
   }
 
   async function dispose(): Promise<void> {
     disposed = true;
-    lease = undefined;
+    lease = suspect = undefined;
     try {
       for (const end of [...waiting.ends, ...(flight?.ends ?? [])]) end(disposedError());
     } catch {
       // Workers: the exchange belongs to another request, and ends by its own deadline.
     }
-    await Promise.all(Array.from(sources.values(), (source) => source[Symbol.asyncDispose]()));
+    for (const source of sources.values()) await source[asyncDispose]();
   }
 
   return {
     getToken,
     peek,
     accepted(token, origin) {
-      if (token.accessToken === lease?.token.accessToken) refusals.delete(origin);
+      if (token.accessToken === lease?.token.accessToken) forgive(refusals, origin, clock.monotonicNow());
     },
-    // Some runtimes do not have the symbol yet.
-    [Symbol.asyncDispose ?? (Symbol.for("Symbol.asyncDispose") as typeof Symbol.asyncDispose)]: dispose,
+    [asyncDispose]: dispose,
   };
-}
-
-function expiredOnArrival(lifetimeMs: number): IamError {
-  return new TokenEndpointError(
-    "ERR_IAM_TOKEN_RESPONSE_INVALID",
-    `The token endpoint gave a token that lives ${lifetimeMs / 1000} s and had expired when it arrived.`,
-    { status: 200, retryable: true },
-  );
 }
 
 /** The failure that everybody gets until the token endpoint is asked again. */
 function rememberedError({ error, until }: CoolDown, clock: Clock): IamError {
   const retryAfterMs = Math.ceil(until - clock.monotonicNow());
-  return new TokenEndpointError(
-    error.code,
-    `${error.message} Remembered; asked again in ${retryAfterMs / 1000} s.`,
-    { ...error, retryAfterMs },
-  );
+  return new TokenEndpointError(error.code, `${error.message} Remembered for ${retryAfterMs / 1000} s.`, {
+    ...error,
+    retryAfterMs,
+  });
 }
 
 function disposedError(): IamError {
-  return configError("This token manager has been disposed of. Make a new one.");
+  return configError("This token manager has been disposed of.");
 }
 
 /**

@@ -1,8 +1,9 @@
 import { configError } from "./errors.ts";
+import { definedFields } from "./grant.ts";
 import { conceal } from "./secret.ts";
 
 /** Where IBM Cloud IAM answers token requests. Source: https://cloud.ibm.com/apidocs/iam-identity-token-api */
-const defaultTokenEndpoint = "https://iam.cloud.ibm.com/identity/token";
+const defaultTokenEndpoint = "https://iam.cloud.ibm.com";
 
 /**
  * One HTTP request that asks for a token. Headers and body hold secrets: they are read by name and shown nowhere.
@@ -46,7 +47,6 @@ export function buildTokenRequest(options: {
   clientSecret?: string | undefined;
 }): TokenRequest {
   const { tokenEndpoint, form, clientId, clientSecret = "" } = options;
-  const fields = Object.entries(form).filter((field): field is [string, string] => field[1] !== undefined);
   const headers: Record<string, string> = {
     accept: "application/json",
     "content-type": "application/x-www-form-urlencoded",
@@ -55,7 +55,10 @@ export function buildTokenRequest(options: {
     const bytes = new TextEncoder().encode(`${clientId}:${clientSecret}`);
     headers.authorization = `Basic ${btoa(String.fromCharCode(...bytes))}`;
   }
-  return conceal({ method: "POST", url: tokenEndpoint }, { headers, body: `${new URLSearchParams(fields)}` });
+  return conceal(
+    { method: "POST", url: tokenEndpoint },
+    { headers, body: `${new URLSearchParams(definedFields(form))}` },
+  );
 }
 
 /**
@@ -70,11 +73,11 @@ export function resolveTokenEndpoint(
 ): string {
   const url = parseUrl(endpoint);
   // An empty query ("https://host/?") leaves nothing in `search`, but is a mistake all the same.
-  if (url === undefined || hasCredentials(url) || /[?#]/.test(endpoint as string)) {
+  if (!url || hasCredentials(url) || /[?#]/.test(endpoint as string)) {
     throw configError("tokenEndpoint must be an absolute URL without credentials, query and fragment.");
   }
   requireSecure(url, "tokenEndpoint", options);
-  if (/^\/*$|^\/identity\/token\/$/.test(url.pathname)) url.pathname = "/identity/token";
+  if (/^(\/identity\/token)?\/*$/.test(url.pathname)) url.pathname = "/identity/token";
   return url.href;
 }
 
@@ -103,13 +106,14 @@ export function requireSecure(
   { allowInsecure }: { allowInsecure?: boolean | undefined },
 ): void {
   if (isSecure(url) || (allowInsecure && url?.protocol === "http:")) return;
-  throw configError(
-    `${what} goes to ${url?.origin}: a secret takes https, or http to localhost, 127.0.0.1 and [::1].`,
-  );
+  throw configError(`${what} ${url?.origin} must be https, or http to loopback.`);
 }
 
 /**
- * Whether nobody on the way can read or change anything: https, or http that does not leave this machine.
+ * Whether nobody on the way can read along: https, or http that does not leave this machine.
+ *
+ * That is told by the very spelling of the host: 127.0.0.0/8, `[::1]`, or exactly `localhost`. Names that merely resolve to
+ * loopback are not: who answers for them is not in our hands.
  *
  * @example
  * ```ts
@@ -118,13 +122,5 @@ export function requireSecure(
  * ```
  */
 export function isSecure(url: URL | undefined): boolean {
-  return url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url.hostname));
-}
-
-/**
- * Whether a host of a parsed URL is this machine by its very spelling: 127.0.0.0/8, `[::1]`, or exactly `localhost`.
- * Names that merely resolve to loopback are not: who answers for them is not in our hands.
- */
-export function isLoopback(hostname: string): boolean {
-  return /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname);
+  return /^https:|^http:\/\/(localhost|\[::1\]|127(\.\d+){3})$/.test(`${url?.protocol}//${url?.hostname}`);
 }

@@ -50,7 +50,8 @@ export interface ParsedTokenResponse {
 
 /** A year and a day. Longer is a mistake, most likely a date where a duration belongs. */
 const maxLifetimeS = 367 * 86_400;
-const b64token = /^[\w\-.~+/]+=*$/;
+/** What a bearer token is made of. Source: RFC 6750 section 2.1. */
+export const b64token: RegExp = /^[\w\-.~+/]+=*$/;
 
 /**
  * Reads a successful token response. Pure.
@@ -73,18 +74,17 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
   const members = jsonMembers(() => body);
   const { access_token, token_type = "Bearer", refresh_token, scope } = members;
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
-  if ((members.error ?? members.errorCode ?? undefined) !== undefined)
-    throw invalid("it holds an error", codeOf(members));
+  if ((members.error ?? members.errorCode) != null) throw invalidResponse("an error", codeOf(members));
   if (typeof access_token !== "string" || !b64token.test(access_token))
-    throw invalid("it is no JSON object with an access_token; did a proxy or a login page answer?");
+    throw invalidResponse("no access_token in JSON: perhaps a proxy or a login page");
   if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
-    throw invalid("its token_type is not Bearer");
+    throw invalidResponse("a token_type other than Bearer");
   if (typeof (refresh_token ?? "") !== "string" || typeof (scope ?? "") !== "string")
-    throw invalid("its refresh_token or scope is not a string");
+    throw invalidResponse("a refresh_token or scope that is no string");
   const lifetimeS = lifetimeSeconds(members, access_token, date);
   // NaN included: whatever cannot be read is not a lifetime.
   if (lifetimeS !== undefined && !(lifetimeS > 0 && lifetimeS <= maxLifetimeS))
-    throw invalid("its expires_in, expiration or exp gives no lifetime from 1 s to a year");
+    throw invalidResponse("no lifetime from 1 s to a year (expires_in)");
   return conceal(
     { lifetimeMs: lifetimeS && lifetimeS * 1000, scope: (scope as string | null) ?? undefined },
     {
@@ -100,26 +100,28 @@ function lifetimeSeconds(
   accessToken: string,
   date: string | undefined,
 ): number | undefined {
-  if ((expires_in ?? undefined) !== undefined) return seconds(expires_in);
-  if ((expiration ?? undefined) !== undefined) {
-    const sentAt = httpDateMs(date) / 1000;
+  if (expires_in != null) return seconds(expires_in);
+  if (expiration != null) {
     const expiresAt = seconds(expiration);
-    if (!Number.isNaN(sentAt) || Number.isNaN(expiresAt)) return expiresAt - sentAt;
+    const sentAt = httpDateMs(date) / 1000;
+    if (sentAt || !expiresAt) return expiresAt - sentAt;
   }
-  // The claims of a JWT, not verified; none in an opaque token.
-  const { exp, iat } = jsonMembers(() =>
-    atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")),
-  );
+  const { exp, iat } = jwtClaims(accessToken);
   return typeof exp === "number" && typeof iat === "number" ? exp - iat : undefined;
 }
 
-/** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. */
+/** The claims of a JWT, not verified; none in an opaque token. */
+export function jwtClaims(accessToken: string): Record<string, unknown> {
+  return jsonMembers(() => atob((accessToken.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")));
+}
+
+/** RFC 6749 appendix A.14 wants digits; servers write them as a number or as a string. 0 for anything else. */
 function seconds(value: unknown): number {
-  return typeof value !== "object" && /^\d{1,15}$/.test(value as string) ? Number(value) : Number.NaN;
+  return typeof value !== "object" && /^\d{1,15}$/.test(value as string) ? Number(value) : 0;
 }
 
 /** The members of a JSON object; none for any other text, and for one that cannot be had. */
-function jsonMembers(text: () => string): Record<string, unknown> {
+export function jsonMembers(text: () => string): Record<string, unknown> {
   try {
     return JSON.parse(text()) ?? {};
   } catch {
@@ -127,11 +129,12 @@ function jsonMembers(text: () => string): Record<string, unknown> {
   }
 }
 
-function invalid(what: string, errorCode?: string): IamError {
+/** The error for an answer that is no token response; `what` completes the sentence. */
+export function invalidResponse(what: string, errorCode?: string, status: number = 200): IamError {
   return new TokenEndpointError(
     "ERR_IAM_TOKEN_RESPONSE_INVALID",
-    `The token endpoint answered 200, but not with a token response: ${what}.`,
-    { errorCode, status: 200, retryable: true },
+    `The token endpoint answered HTTP ${status} with ${what}.`,
+    { errorCode, status, retryable: true },
   );
 }
 
@@ -158,20 +161,22 @@ export function parseTokenErrorResponse(
   };
   return new TokenEndpointError(
     retryable ? "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" : "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
-    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${adviceFor(status, said.errorCode)}.`,
+    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${adviceFor(said, retryable)}.`,
     { ...said, retryable, retryAfterMs: retryable ? retryAfterMs(retryAfter, date, nowMs) : undefined },
   );
 }
 
 /** What to do; docs/errors.md has it for each code. */
-function adviceFor(status: number, errorCode: string | undefined): string {
-  if (status === 429) return "too many token requests";
-  if (status >= 500) return "try again later";
-  if (status < 400 || status === 404 || status === 405)
-    return "it is no token endpoint, and a redirect is not followed with a secret; check tokenEndpoint";
-  if (errorCode === "BXNIM0415E")
-    return "the API key was not found; keys are listed at https://cloud.ibm.com/iam/apikeys";
-  return "check the credentials and the parameters of the grant";
+function adviceFor(
+  { status, errorCode }: { status: number; errorCode: string | undefined },
+  retryable: boolean,
+): string {
+  if (retryable) return status === 429 ? "too many token requests" : "try again later";
+  if (status < 400 || status === 404 || status === 405 || status >= 500)
+    return "a redirect, or no token endpoint; check tokenEndpoint";
+  return errorCode === "BXNIM0415E"
+    ? "the API key was not found among https://cloud.ibm.com/iam/apikeys"
+    : "check the credentials";
 }
 
 /** The machine-readable code of an error body: IAM's, RFC 6749's or the metadata service's; never free text. */

@@ -1,7 +1,7 @@
 import { discard } from "./body.ts";
 import { errorWord, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import type { TokenRequest } from "./token-request.ts";
-import { type TokenResponse, tokenResponse } from "./token-response.ts";
+import { invalidResponse, type TokenResponse, tokenResponse } from "./token-response.ts";
 
 /**
  * Carries one token request to the server and brings the answer back, whatever its status. It follows no redirect,
@@ -67,7 +67,7 @@ export function fetchTransport({
       const header = (name: string) => response.headers.get(name) ?? undefined;
       return tokenResponse({
         status: response.type === "opaqueredirect" ? 0 : response.status,
-        body: await readBody(response, url),
+        body: await readBody(response),
         date: header("date"),
         retryAfter: header("retry-after"),
         transactionId: header("transaction-id"),
@@ -83,26 +83,20 @@ export function platformFetch(input: RequestInfo | URL, init?: RequestInit): Pro
   return globalThis.fetch(input, init);
 }
 
-async function readBody(response: Response, url: string): Promise<string> {
+async function readBody(response: Response): Promise<string> {
   const reader = response.body?.getReader();
-  if (reader === undefined) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for (;;) {
+  const chunks: BlobPart[] = [];
+  for (let bytes = 0; reader; ) {
     const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
+    if (done) break;
     bytes += value.byteLength;
     if (bytes > maxBodyBytes) {
       discard(reader);
-      throw new TokenEndpointError(
-        "ERR_IAM_TOKEN_RESPONSE_INVALID",
-        `The answer of ${url} is larger than 1 MiB: no token response. Check tokenEndpoint.`,
-        { status: response.status, retryable: true },
-      );
+      throw invalidResponse("more than 1 MiB: check tokenEndpoint", undefined, response.status);
     }
-    text += decoder.decode(value, { stream: true });
+    chunks.push(value);
   }
+  return new Blob(chunks).text();
 }
 
 /** The error for a request that got no answer; what is one of ours already stays as it is. */
@@ -110,7 +104,7 @@ export function unreachable(url: string, cause: unknown, what: string = errorWor
   if (isIamError(cause)) return cause;
   return new TokenEndpointError(
     "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE",
-    `No answer from the token endpoint ${url} (${what}). Check network, DNS, proxy and TLS.`,
+    `No answer from the token endpoint ${url} (${what}): check network, DNS, proxy and TLS.`,
     { cause, retryable: true },
   );
 }

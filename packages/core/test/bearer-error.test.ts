@@ -34,9 +34,10 @@ describe("a BearerError", () => {
   test("leaves out of its challenge what could end a value or the header", () => {
     const { wwwAuthenticate } = new BearerError("x", {
       reason: "r",
-      scope: 'a"b\\c\r\nSet-Cookie: d\u00e9\t',
+      error: "invalid_token",
+      description: 'a"b\\c\r\nSet-Cookie: d\u00e9\t',
     });
-    expect(wwwAuthenticate).toBe('Bearer scope="abcSet-Cookie: d"');
+    expect(wwwAuthenticate).toBe('Bearer error="invalid_token", error_description="abcSet-Cookie: d"');
   });
 
   test("keeps the name and the code of a cause, and nothing else of it", () => {

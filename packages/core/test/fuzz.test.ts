@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { IamError, TokenEndpointError } from "../src/errors.ts";
 import { originRules } from "../src/origins.ts";
 import { redirectTarget } from "../src/redirect.ts";
-import { retryAfterMs } from "../src/retry.ts";
+import { httpDateMs, retryAfterMs } from "../src/retry.ts";
 import { parseTokenErrorResponse, parseTokenResponse, tokenResponse } from "../src/token-response.ts";
 
 /** One seed for all, so that a failure is the same everywhere; FUZZ_SEED and FUZZ_RUNS look further. */
@@ -268,19 +268,19 @@ test("a Retry-After is what RFC 9110 allows, in milliseconds that can be waited 
     read++;
     expect(ms).toBeGreaterThanOrEqual(0);
     expect(isDigits(trimmed) || isHttpDate(trimmed)).toBe(true);
-    if (isDigits(trimmed)) expect(ms).toBe(Number(trimmed) * 1000);
+    if (isDigits(trimmed)) expect(ms).toBe(Math.min(Number(trimmed) * 1000, 2 ** 31 - 1));
+    expect(ms).toBeLessThan(2 ** 31);
   });
   expect(read).toBeGreaterThan(numRuns / 10);
 });
 
 test("each form of a date means the same moment", () => {
   holds([instant], (date) => {
-    const nowMs = 0;
     const expected = Math.floor(date.getTime() / 1000) * 1000;
-    expect(retryAfterMs(date.toUTCString(), undefined, nowMs)).toBe(expected);
-    expect(retryAfterMs(asctime(date), undefined, nowMs)).toBe(expected);
+    expect(httpDateMs(date.toUTCString())).toBe(expected);
+    expect(httpDateMs(asctime(date))).toBe(expected);
     // Two digits of a year mean this century up to 49 only.
-    if (date.getUTCFullYear() < 2050) expect(retryAfterMs(rfc850(date), undefined, nowMs)).toBe(expected);
+    if (date.getUTCFullYear() < 2050) expect(httpDateMs(rfc850(date))).toBe(expected);
     for (const text of [date.toUTCString(), rfc850(date), asctime(date)]) expect(isHttpDate(text)).toBe(true);
   });
 });
@@ -455,7 +455,7 @@ test("whatever a Location says, a redirect leads to http(s) or fails with a Type
   holds([status, method, location], (code, sent, text) => {
     const headers = outcome(() => new Headers({ location: text }));
     if ("error" in headers) return;
-    const result = outcome(() => redirectTarget({ status: code, headers: headers.value }, base, sent));
+    const result = outcome(() => redirectTarget({ status: code, headers: headers.value }, base.href, sent));
     if ("error" in result) {
       expect(result.error).toBeInstanceOf(TypeError);
       expect(show(result.error)).not.toContain(canary);

@@ -5,7 +5,7 @@ const from = { url: new URL("https://api.example.com/v1/things?x=1#part"), metho
 
 function target(location: string | undefined, status = 302, origin: { url: URL; method: string } = from) {
   const headers = new Headers(location === undefined ? {} : { location });
-  return redirectTarget({ status, headers }, origin.url, origin.method);
+  return redirectTarget({ status, headers }, origin.url.href, origin.method);
 }
 
 describe("a redirect", () => {
@@ -83,34 +83,31 @@ describe("a redirect", () => {
     expect(() => target(location)).toThrow(/^(?!.*(passwd|99999|alert)).*redirect/i);
   });
 
-  test("leaves the URL that it came from as it was", () => {
-    const url = new URL("https://api.example.com/#part");
-    target("https://evil.example/", 302, { url, method: "GET" });
-    expect(url.href).toBe("https://api.example.com/#part");
-  });
-
   test("is followed as often as Fetch does", () => {
     expect(maxRedirects).toBe(20);
   });
 });
 
 describe("the headers of the next hop", () => {
-  const headers = new Headers({
-    accept: "application/json",
-    authorization: "Bearer secret",
-    "proxy-authorization": "Basic secret",
-    cookie: "session=secret",
-    host: "api.example.com",
-    "content-type": "application/json",
-    "content-length": "2",
-    "content-encoding": "gzip",
-    "content-language": "en",
-    "content-location": "/x",
-    "content-disposition": "inline",
-    "x-own": "1",
-  });
+  const headers: [string, string][] = [
+    ["Accept", "application/json"],
+    ["Authorization", "Bearer secret"],
+    ["Proxy-Authorization", "Basic secret"],
+    ["Cookie", "session=secret"],
+    ["Host", "api.example.com"],
+    ["content-type", "application/json"],
+    ["Content-Length", "2"],
+    ["CONTENT-ENCODING", "gzip"],
+    ["content-language", "en"],
+    ["content-location", "/x"],
+    ["content-disposition", "inline"],
+    ["x-own", "1"],
+    ["x-own", "2"],
+  ];
   const next = (given: { keepsBody: boolean; crossOrigin: boolean }) =>
-    [...redirectHeaders(headers, { ...given, url: from.url, method: "GET" }).keys()].sort();
+    redirectHeaders(headers, { ...given, url: from.url, method: "GET" })
+      .map(([name]) => name.toLowerCase())
+      .sort();
   const credentials = ["authorization", "cookie", "host", "proxy-authorization"];
   const ofBody = [
     "content-encoding",
@@ -119,7 +116,7 @@ describe("the headers of the next hop", () => {
     "content-location",
     "content-type",
   ];
-  const rest = ["accept", "content-disposition", "x-own"];
+  const rest = ["accept", "content-disposition", "x-own", "x-own"];
 
   test("keep everything within the origin and with the body", () => {
     expect(next({ keepsBody: true, crossOrigin: false })).toEqual(
@@ -138,6 +135,6 @@ describe("the headers of the next hop", () => {
 
   test("are a copy", () => {
     next({ keepsBody: false, crossOrigin: true });
-    expect(headers.get("authorization")).toBe("Bearer secret");
+    expect(headers).toHaveLength(13);
   });
 });

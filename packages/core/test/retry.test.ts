@@ -113,8 +113,9 @@ describe("Retry-After", () => {
     ["120", 120_000],
     ["007", 7000],
     [" 5 ", 5000],
-    ["99999999999", 99_999_999_999_000],
-    ["9".repeat(400), Infinity],
+    ["2147483", 2_147_483_000],
+    ["2147484", 2_147_483_647],
+    ["9".repeat(400), 2_147_483_647],
     ["-1", undefined],
     ["+1", undefined],
     ["1.5", undefined],
@@ -159,6 +160,10 @@ describe("Retry-After", () => {
     ["the local clock when the date is not one of HTTP", "1994-11-06T08:49:44Z", 10_000],
   ])("as a date counts from %s", ([, date, ms]) => {
     expect(retryAfterMs(header, date, nowMs)).toBe(ms);
+  });
+
+  test("as a date of the far future is no longer than a timer can wait", () => {
+    expect(retryAfterMs("Sun, 06 Nov 2094 08:49:47 GMT", undefined, nowMs)).toBe(2_147_483_647);
   });
 
   test("as a date that has passed is now", () => {

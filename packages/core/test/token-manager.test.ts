@@ -476,6 +476,20 @@ describe("failures", () => {
     expect(await manager.getToken()).not.toBe(token);
   });
 
+  test("a refresh that outlives its token tries again for the callers that wait for it now", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    await clock.advance(hour - 10_000 - 1_000);
+    endpoint.script.push(hanging, failing(503));
+    expect(await manager.getToken()).toBe(token);
+    await clock.advance(1_000);
+    const waiting = watch(manager.getToken());
+    await clock.advance(8_000);
+    expect(waiting.state).toBe("resolved");
+    expect(endpoint.requests).toHaveLength(4);
+    expect(endpoint.maxInFlight).toBe(1);
+  });
+
   test("near its end a token that cannot be refreshed is asked for after a quarter of what is left", async () => {
     const { manager, endpoint, clock, events } = world();
     await manager.getToken();
@@ -531,19 +545,92 @@ describe("failures", () => {
     expect(unhandled).not.toHaveBeenCalled();
   });
 
-  test("a secret that cannot be read fails typed, and the next call reads it again at once", async () => {
+  test.for<[string, (fail: () => Promise<string>) => ReturnType<typeof apiKeyGrant>]>([
+    ["an API key", (fail) => apiKeyGrant(fail)],
+    ["a client secret", (fail) => apiKeyGrant(apiKey, { clientId: "me", clientSecret: fail })],
+  ])("%s that cannot be read fails typed, and shows nothing of what was thrown", async ([, make]) => {
+    const failure = Object.assign(new Error(`vault: cannot read ${apiKey}`), { code: "EACCES", apiKey });
+    const throwing = () => {
+      throw failure;
+    };
+    for (const fail of [throwing, () => Promise.reject(failure)]) {
+      const { manager, endpoint } = world({ grant: make(fail) });
+      const error = await failureOf(manager.getToken());
+      expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true, cause: { message: "EACCES" } });
+      expect(error.message).toMatch(/apikey.*EACCES/);
+      expect(inspect(error, { depth: Infinity, showHidden: true, getters: true })).not.toContain(apiKey);
+      expect(endpoint.requests).toHaveLength(0);
+    }
+  });
+
+  test("a secret that could not be read is read again by the next call, at once", async () => {
     let readable = false;
     const { manager, endpoint } = world({
       grant: apiKeyGrant(() => {
-        if (!readable) throw new Error(`vault: cannot read ${apiKey}`);
+        if (!readable) throw new Error("vault");
         return apiKey;
       }),
     });
-    const error = await failureOf(manager.getToken());
-    expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true });
-    expect(inspect(error, { depth: Infinity, showHidden: true })).not.toContain(apiKey);
+    await failureOf(manager.getToken());
     readable = true;
     await manager.getToken();
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
+  test("a secret that comes after the deadline is not sent", async () => {
+    let give: (key: string) => void = () => {};
+    const late = new Promise<string>((resolve) => {
+      give = resolve;
+    });
+    const { manager, endpoint, clock } = world({ grant: apiKeyGrant(() => late) });
+    const waiting = watch(manager.getToken());
+    await clock.advance(9_000);
+    expect(waiting.state).toBe("rejected");
+    give(apiKey);
+    await settle();
+    expect(endpoint.requests).toHaveLength(0);
+  });
+
+  test("no request is made after the deadline, however late a blocked process is with its timers", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = hanging;
+    const waiting = watch(manager.getToken());
+    // The first attempt has ended, and the second is 250 ms away.
+    await clock.advance(4_000);
+    clock.block(12_000);
+    await clock.advance(0);
+    expect(waiting).toMatchObject({
+      state: "rejected",
+      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" },
+    });
+    expect(endpoint.requests).toHaveLength(1);
+  });
+
+  test("a refused key whose replacement is looked for in vain holds nobody up", async () => {
+    let readable: Promise<string> = Promise.resolve(apiKey);
+    const { manager, endpoint, clock } = world({ grant: apiKeyGrant(() => readable) });
+    endpoint.otherwise = failing(400);
+    await failureOf(manager.getToken());
+    readable = new Promise(() => {});
+    await clock.advance(1_000);
+    const waiting = watch(manager.getToken());
+    const others = [watch(manager.getToken()), watch(manager.getToken())];
+    await settle();
+    for (const { error } of others) expect(error).toMatchObject({ status: 400 });
+    await clock.advance(2_000);
+    expect(waiting).toMatchObject({ state: "rejected", error: { status: 400 } });
+    const leaving = new AbortController();
+    const gone = watch(manager.getToken({ signal: leaving.signal }));
+    await settle();
+    leaving.abort(new Error("gone"));
+    await settle();
+    expect(gone).toMatchObject({ state: "rejected", error: new Error("gone") });
+    await clock.advance(1_000);
+    const last = watch(manager.getToken());
+    await settle();
+    await manager[Symbol.asyncDispose]();
+    await settle();
+    expect(last).toMatchObject({ state: "rejected", error: { code: "ERR_IAM_CONFIG" } });
     expect(endpoint.requests).toHaveLength(1);
   });
 
@@ -662,7 +749,7 @@ describe("401", () => {
     endpoint.otherwise = failing(500);
     const waiting = watch(manager.getToken({ rejected: token, origin }));
     await clock.advance(9_000);
-    expect(waiting).toMatchObject({ state: "rejected", error: { status: 500 } });
+    expect(waiting.value?.accessToken).toBe(token.accessToken);
     expect(endpoint.requests).toHaveLength(2);
     expect(events.filter(({ type }) => type === "exchange_started").at(-1)).toEqual({
       type: "exchange_started",
@@ -715,6 +802,55 @@ describe("401", () => {
     expect(await manager.getToken({ rejected: second, origin })).not.toBe(second);
   });
 
+  test("an origin with a path that accepts every token and one that accepts none costs few exchanges", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(86_400);
+    let token = await manager.getToken();
+    for (let second = 0; second < 3600; second++) {
+      token = await manager.getToken({ rejected: token, origin });
+      manager.accepted(token, origin);
+      await clock.advance(1_000);
+    }
+    // In each 15 min: one after being forgiven, one at once, then after holds of 30, 60, 120, 240 and 480 s.
+    expect(endpoint.requests.length).toBeLessThanOrEqual(1 + 4 * 7);
+    expect(endpoint.requests.length).toBeGreaterThan(10);
+  });
+
+  test("an origin is forgiven again 15 min after it was last", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(86_400);
+    const replace = async (token: Token) => {
+      await clock.advance(5_000);
+      return manager.getToken({ rejected: token, origin });
+    };
+    const first = await replace(await manager.getToken());
+    manager.accepted(first, origin);
+    const second = await replace(first);
+    manager.accepted(second, origin);
+    // Not forgiven a second time: it refuses the replacement too.
+    expect(await replace(second)).toBe(second);
+    await clock.advance(900_000 - 10_001);
+    const third = await replace(second);
+    expect(third).not.toBe(second);
+    manager.accepted(third, origin);
+    expect(await replace(third)).not.toBe(third);
+  });
+
+  test("a thousand origins that refuse are remembered, and the oldest is forgotten first", async () => {
+    const { manager, endpoint, clock } = world();
+    endpoint.otherwise = granting(86_400);
+    const first = await manager.getToken();
+    const second = await manager.getToken({ rejected: first, origin });
+    for (let other = 1; other < 1_000; other++)
+      await manager.getToken({ rejected: first, origin: `https://${other}.cloud.ibm.com` });
+    await clock.advance(5_000);
+    expect(await manager.getToken({ rejected: second, origin })).toBe(second);
+    for (let other = 0; other < 1_000; other++)
+      await manager.getToken({ rejected: first, origin: `https://again-${other}.cloud.ibm.com` });
+    expect(await manager.getToken({ rejected: second, origin })).not.toBe(second);
+    expect(endpoint.requests).toHaveLength(3);
+  });
+
   test("forced exchanges are at least 5 s apart, whoever asks", async () => {
     const { manager, endpoint, clock } = world();
     const first = await manager.getToken();
@@ -724,6 +860,26 @@ describe("401", () => {
     await clock.advance(1);
     expect(await manager.getToken({ rejected: second, origin: "https://c.cloud.ibm.com" })).not.toBe(second);
     expect(endpoint.requests).toHaveLength(3);
+  });
+
+  test("forced exchanges are at least 5 s apart, also when a slow refresh held one of them up", async () => {
+    const { manager, endpoint, clock } = world();
+    const first = await manager.getToken();
+    await clock.advance(refreshPoint);
+    const gate = held();
+    endpoint.script.push(gate.answer);
+    await manager.getToken();
+    const waiting = watch(manager.getToken({ rejected: first, origin: "https://a.cloud.ibm.com" }));
+    await clock.advance(3_900);
+    gate.release();
+    await settle();
+    const second = waiting.value;
+    expect(endpoint.requests).toHaveLength(3);
+    await clock.advance(4_999);
+    expect(await manager.getToken({ rejected: second, origin: "https://b.cloud.ibm.com" })).toBe(second);
+    await clock.advance(1);
+    expect(await manager.getToken({ rejected: second, origin: "https://c.cloud.ibm.com" })).not.toBe(second);
+    expect(endpoint.requests).toHaveLength(4);
   });
 
   test("a rejection while the endpoint is left alone keeps the token for the other origins", async () => {
@@ -736,6 +892,72 @@ describe("401", () => {
     expect(await manager.getToken({ rejected: token, origin })).toBe(token);
     expect(events.at(-1)).toEqual({ type: "token_rejected", origin, outcome: "cooling_down" });
     expect(endpoint.requests).toHaveLength(2);
+  });
+
+  test.for([
+    ["no answer", unreachable],
+    ["a 503", failing(503)],
+    ["a web page", () => ({ ...ok(), body: "<html>" })],
+    ["silence", hanging],
+  ] as const)(
+    "a token that one origin rejected stays good for the others when its replacement meets %s",
+    async ([, answer]) => {
+      const { manager, endpoint, clock } = world();
+      const token = await manager.getToken();
+      endpoint.otherwise = answer;
+      const waiting = [watch(manager.getToken({ rejected: token, origin })), watch(manager.getToken())];
+      await clock.advance(4_000);
+      // The origin that rejected it gets it back too: its own 401 is then the answer.
+      for (const each of waiting) expect(each.value?.accessToken).toBe(token.accessToken);
+      expect((await manager.getToken()).accessToken).toBe(token.accessToken);
+      expect(manager.peek()).toBeUndefined();
+      expect(endpoint.requests).toHaveLength(2);
+      // As soon as the endpoint may be asked again, anybody's call replaces it.
+      endpoint.otherwise = granting();
+      await clock.advance(2_000);
+      await manager.getToken();
+      await settle();
+      expect((await manager.getToken()).accessToken).not.toBe(token.accessToken);
+      expect(endpoint.requests).toHaveLength(3);
+    },
+  );
+
+  test("a rejected token that is served while the endpoint is down is asked about less and less often", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = failing(503);
+    for (let second = 0; second < 60; second++) {
+      const again = await manager.getToken({ rejected: token, origin });
+      expect(again.accessToken).toBe(token.accessToken);
+      await clock.advance(1_000);
+    }
+    // The forced one, then 2, 4, 8, 16 s apart.
+    expect(endpoint.requests.length).toBeLessThanOrEqual(1 + 6);
+    await clock.advance(hour);
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 503 });
+  });
+
+  test("a rejected token is not served again when its replacement is refused", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = failing(400);
+    expect(await failureOf(manager.getToken({ rejected: token, origin }))).toMatchObject({ status: 400 });
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 400 });
+    endpoint.otherwise = failing(503);
+    await clock.advance(30_000);
+    expect(await failureOf(manager.getToken())).toMatchObject({ status: 503 });
+  });
+
+  test("disposal forgets a rejected token too", async () => {
+    const { manager, endpoint, clock } = world();
+    const token = await manager.getToken();
+    endpoint.otherwise = hanging;
+    const waiting = watch(manager.getToken({ rejected: token, origin }));
+    await settle();
+    await manager[Symbol.asyncDispose]();
+    await clock.advance(10_000);
+    expect(waiting).toMatchObject({ state: "rejected", error: { code: "ERR_IAM_CONFIG" } });
+    expect(manager.peek()).toBeUndefined();
   });
 });
 

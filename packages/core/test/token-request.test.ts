@@ -1,16 +1,15 @@
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { apiKeyGrant, type ExchangeContext } from "../src/grant.ts";
+import { apiKeyGrant } from "../src/api-key-grant.ts";
+import type { Grant } from "../src/grant.ts";
 import {
   buildTokenRequest,
-  isLoopback,
+  isSecure,
   resolveTokenEndpoint,
   type TokenRequest,
 } from "../src/token-request.ts";
-import { tokenResponse } from "../src/token-response.ts";
+import { exchangeOf, tokenEndpoint } from "./exchanging.ts";
 import { rejectionOf, thrownBy } from "./thrown.ts";
-
-const tokenEndpoint = "https://iam.cloud.ibm.com/identity/token";
 
 describe("a token request", () => {
   test("is the documented one for an API key, and nothing else", async () => {
@@ -97,6 +96,7 @@ describe("the API key grant", () => {
     ["a client id alone", { clientId: "bx" }],
     ["a client secret alone", { clientSecret: "bx" }],
     ["an empty client id", { clientId: "", clientSecret: "bx" }],
+    ["a client id with a colon, where HTTP Basic ends it", { clientId: "b:x", clientSecret: "bx" }],
     ["a client id that is not a string", { clientId: 1, clientSecret: "bx" }],
     ["a padded client secret", { clientId: "bx", clientSecret: "bx\n" }],
   ])("refuses %s", ([, options]) => {
@@ -104,6 +104,14 @@ describe("the API key grant", () => {
     expect(error.code).toBe("ERR_IAM_CONFIG");
     expect(error.message).toMatch(/client/i);
   });
+
+  test.for(["}", '{"a"}', "`", "a b ", "'"])(
+    "takes a client secret that begins or ends as a key cannot: %j",
+    async (clientSecret) => {
+      const { headers } = await requestOf(apiKeyGrant("k", { clientId: "c", clientSecret }));
+      expect(headers.authorization).toBe(`Basic ${btoa(`c:${clientSecret}`)}`);
+    },
+  );
 
   test("asks a function for the client secret again for each exchange", async () => {
     const secrets = ["one", "two"];
@@ -249,26 +257,16 @@ test.for<[string, boolean]>([
   ["[::11]", false],
   ["", false],
 ])("the host %j of a parsed URL is loopback: %s", ([hostname, expected]) => {
-  expect(isLoopback(hostname)).toBe(expected);
+  expect(isSecure({ protocol: "http:", hostname } as URL)).toBe(expected);
+  expect(isSecure({ protocol: "https:", hostname } as URL)).toBe(true);
+  expect(isSecure({ protocol: "ftp:", hostname } as URL)).toBe(false);
 });
 
 /** The one request that a grant sends. */
-async function requestOf(grant: ReturnType<typeof apiKeyGrant>): Promise<TokenRequest> {
-  const sent: TokenRequest[] = [];
-  const context: ExchangeContext = {
-    tokenEndpoint,
-    send: async (request) => {
-      sent.push(request);
-      return tokenResponse({ status: 200, body: "{}" });
-    },
-    secret: async () => (await grant.secret?.()) ?? "",
-    source: () => Promise.reject(new Error("no source")),
-    previous: undefined,
-    signal: new AbortController().signal,
-  };
-  await grant.exchange(context);
-  expect(sent).toHaveLength(1);
-  const [request] = sent;
+async function requestOf(grant: Grant): Promise<TokenRequest> {
+  const { requests } = await exchangeOf(grant);
+  expect(requests).toHaveLength(1);
+  const [request] = requests;
   if (request === undefined) throw new Error("nothing was sent");
   return request;
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   apiKeyGrant,
   type Clock,
@@ -13,53 +14,64 @@ import {
 
 export const apiKey = "canary-key-0123456789-abcdefghijklmnopqrstuv";
 
+/** Which incoming request code runs in: on Workers its timers and its fetches end with it. */
+export const requestContext: AsyncLocalStorage<number> = new AsyncLocalStorage();
+
 interface Timer {
   readonly dueAt: number;
-  readonly order: number;
   readonly background: boolean;
+  readonly context: number | undefined;
   readonly run: () => void;
 }
 
 /** Monotonic time, wall time and timers, each moved by hand; nothing sleeps. */
-interface VirtualClock extends Clock {
+export interface VirtualClock extends Clock {
   /** Lets time pass on both clocks, firing timers in order and letting promises settle after each. */
   advance(ms: number): Promise<void>;
   /** A suspended machine: the wall clock goes on, monotonic time and timers stand still. */
   suspend(ms: number): void;
   /** Somebody sets the date. */
   stepWall(ms: number): void;
-  /** The timers set until now never fire: the request that set them has ended, as on Workers. */
-  killTimers(): void;
+  /** A blocked event loop: both clocks go on, and timers that fall due fire late, at the next `advance`. */
+  block(ms: number): void;
+  /** The timers set until now never fire: the request that set them has ended, as on Workers. Of one request, or of all. */
+  killTimers(context?: number): void;
   /** Timers that wait, those of background work included. */
-  readonly pending: readonly { background: boolean }[];
+  readonly pending: readonly { background: boolean; dueAt: number }[];
 }
 
 /** Lets every promise that can settle do so: a turn of the event loop, not a wait. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
-function virtualClock(start: { wall?: number; monotonic?: number } = {}): VirtualClock {
+export function virtualClock(start: { wall?: number; monotonic?: number } = {}): VirtualClock {
   let { wall = 1_800_000_000_000, monotonic = 5_000 } = start;
-  let order = 0;
-  const timers = new Set<Timer>();
-  const next = () => [...timers].sort((a, b) => a.dueAt - b.dueAt || a.order - b.order)[0];
+  /** By due time, and by age among those that are due together. */
+  let timers: Timer[] = [];
   return {
     wallNow: () => wall,
     monotonicNow: () => monotonic,
     setTimer(run, delayMs, { background }) {
-      const timer = { dueAt: monotonic + Math.max(0, delayMs), order: order++, background, run };
-      timers.add(timer);
-      return () => timers.delete(timer);
+      const dueAt = monotonic + Math.max(0, delayMs);
+      const timer = { dueAt, background, context: requestContext.getStore(), run };
+      let at = timers.length;
+      for (; at > 0 && (timers[at - 1]?.dueAt ?? 0) > dueAt; at--);
+      timers.splice(at, 0, timer);
+      return () => {
+        const index = timers.indexOf(timer);
+        if (index >= 0) timers.splice(index, 1);
+      };
     },
     async advance(ms) {
       const end = monotonic + ms;
       await settle();
-      for (let timer = next(); timer !== undefined && timer.dueAt <= end; timer = next()) {
-        timers.delete(timer);
-        wall += timer.dueAt - monotonic;
-        monotonic = timer.dueAt;
-        timer.run();
+      for (let [timer] = timers; timer !== undefined && timer.dueAt <= end; [timer] = timers) {
+        timers.shift();
+        const passed = Math.max(0, timer.dueAt - monotonic);
+        wall += passed;
+        monotonic += passed;
+        requestContext.run(timer.context as number, timer.run);
         await settle();
       }
       wall += end - monotonic;
@@ -71,11 +83,15 @@ function virtualClock(start: { wall?: number; monotonic?: number } = {}): Virtua
     stepWall(ms) {
       wall += ms;
     },
-    killTimers() {
-      timers.clear();
+    block(ms) {
+      wall += ms;
+      monotonic += ms;
+    },
+    killTimers(context) {
+      timers = context === undefined ? [] : timers.filter((timer) => timer.context !== context);
     },
     get pending() {
-      return [...timers];
+      return timers;
     },
   };
 }

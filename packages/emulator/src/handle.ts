@@ -4,6 +4,7 @@ import type { Faults } from "./faults.ts";
 import type { Iam } from "./iam.ts";
 import { errorAnswer, IamRefusal, type RequestContext, troubleAnswer, wrongMethod } from "./iam-errors.ts";
 import { jsonObject } from "./json-body.ts";
+import { metadataTrouble } from "./metadata.ts";
 import { redactAuthorization, redactFields } from "./redact.ts";
 import type { OpenEntry, RequestLog } from "./request-log.ts";
 import { findRoute, type Route, type Service } from "./routes.ts";
@@ -44,7 +45,7 @@ export async function handle(machine: Machine, incoming: Incoming, service: Serv
     const fault = route && faults.take(route.target, url.pathname);
     if (fault) entry.met(fault.kind);
     const answer = !route
-      ? unknownPath()
+      ? unknownPath(service)
       : fault
         ? await applyFault(fault, scene(work, route))
         : await serve(work, route);
@@ -74,7 +75,11 @@ async function serve(work: Work, route: Route, options: ServeOptions = {}): Prom
   const now = iam.clock.now() + skewMs;
   const { granted, refused } = entry;
   try {
-    if (!takes(route, method)) throw wrongMethod();
+    if (!takes(route, method)) {
+      if (!route.trouble) throw wrongMethod();
+      const answer = route.trouble(405);
+      return { ...answer, headers: { ...answer.headers, allow: route.method ?? "GET" } };
+    }
     const answer = await route.answer({
       ...{ iam, method, url, headers, fields, body, transactionId, now, token, signal, granted, refused },
     });
@@ -137,7 +142,8 @@ function loggedFields(
   return all;
 }
 
-function unknownPath(): Answer {
+function unknownPath(service: Service): Answer {
+  if (service === "metadata") return metadataTrouble(404, "not_found");
   return jsonAnswer(404, { errorCode: "BXNIM0102E", errorMessage: "HTTP 404 Not Found" });
 }
 

@@ -93,9 +93,9 @@ export function instanceIamToken(generation: Generation): (call: Call) => Promis
   });
 }
 
-/** What the service answers when it is in trouble. */
-export function metadataTrouble(status: number): Answer {
-  return refuse(new MetadataRefusal(status, "service_error", `HTTP ${status}`));
+/** What the service answers when it is in trouble, or has no such path. */
+export function metadataTrouble(status: number, code = "service_error"): Answer {
+  return refuse(new MetadataRefusal(status, code, `HTTP ${status}`));
 }
 
 class MetadataRefusal extends Error {

@@ -17,7 +17,7 @@ export interface Route {
   /** How IAM's error bodies name it. */
   readonly requestType: string;
   readonly answer: (call: Call) => Promise<Answer>;
-  /** What a server in trouble answers here. Default: an IAM error body. */
+  /** What a server in trouble answers here, and to a wrong method. Default: an IAM error body. */
   readonly trouble?: (status: number) => Answer;
 }
 

@@ -16,6 +16,8 @@ export type ConsoleVersion = "v1" | "v2" | "aws";
 /** A token endpoint of the SaaS console: an API key in JSON for a token. */
 export function consoleEndpoint(version: ConsoleVersion): (call: Call) => Promise<Answer> {
   return async (call) => {
+    const flaw = flawOf(call, version);
+    if (flaw !== undefined) return refuse(call, 400, { message: flaw });
     const apiKey = usable(call, textMember(jsonObject(call.body.bytes), "apikey"));
     if (!apiKey) return refuse(call, 401, { message: "The API key is missing, unknown or disabled." });
     const lifetimeS = lifetimeOf(call, consoleLifetimeS);
@@ -36,6 +38,26 @@ export function consoleEndpoint(version: ConsoleVersion): (call: Call) => Promis
     };
     return jsonAnswer(200, answer);
   };
+}
+
+const switches = [
+  "includeBuiltinActions",
+  "includeCustomActions",
+  "includeRoles",
+  "prefixRolesWithDefinitionScope",
+];
+
+/** What is wrong with the parameters of version 2, if anything is. The service's own words are not public. */
+function flawOf({ fields, body }: Call, version: ConsoleVersion): string | undefined {
+  const { callerExtClaim } = jsonObject(body.bytes) ?? {};
+  const isObject =
+    typeof callerExtClaim === "object" && callerExtClaim !== null && !Array.isArray(callerExtClaim);
+  if (version !== "v2") return undefined;
+  const bad = switches.find((name) => !/^(true|false)$/.test(fields.get(name) ?? "false"));
+  if (bad !== undefined) return `The parameter ${bad} must be true or false.`;
+  return callerExtClaim === undefined || isObject
+    ? undefined
+    : "The member callerExtClaim must be an object.";
 }
 
 /** The token endpoint of Cloud Pak for Data: a user name, and a password or an API key. */

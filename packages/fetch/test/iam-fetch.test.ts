@@ -126,6 +126,68 @@ describe("what is asked for", () => {
     expect(emulator.counters.requests).toBe(0);
   });
 
+  test("a String object is judged as the URL that it is", async () => {
+    const { emulator, make, resource } = await stage();
+    const boxed = (url: string) => new String(url) as string;
+    expect((await make()(boxed(resource))).status).toBe(200);
+    const elsewhere = make({ origins: ["https://api.example.com"] });
+    await expect(elsewhere(boxed(resource))).rejects.toMatchObject({ code: "ERR_IAM_ORIGIN_NOT_ALLOWED" });
+    expect(emulator.counters.resourceRequests).toBe(1);
+  });
+
+  test("a URL that is changed while the token is waited for is not the one that is sent to", async () => {
+    const { emulator, make, resource } = await stage();
+    const other = await emulator.listen();
+    const url = new URL(resource);
+    const answer = make()(url);
+    url.href = `${other.url}/resource/elsewhere`;
+    expect(await echo(await answer)).toMatchObject({ path: "/resource" });
+  });
+
+  test("a URL that only looks like the one before is judged by itself", async () => {
+    const { manager } = await stage();
+    const sent: unknown[] = [];
+    const below: typeof fetch = async (input) => {
+      sent.push(input);
+      return new Response();
+    };
+    const home = "https://api.example.com";
+    const fetch = iamFetch({ manager, origins: [home], fetch: below });
+    await fetch(`${home}/first`);
+    const likes = [
+      ...["", ":8443", ".", ".evil.example", "@evil.example", ":a@evil.example", "%2f@evil.example", "evil"],
+      ...["\\@evil.example", "\t@evil.example", "\n.evil.example", "?@evil.example", "#@evil.example"],
+    ].map((tail) => `${home}${tail}/things`);
+    likes.push(`x${home}/`, `http${home.slice(5)}/`, `https:/${home.slice(7)}.evil.example/`);
+    for (const url of likes) {
+      const { origin, username, password } = URL.canParse(url) ? new URL(url) : {};
+      if (origin === home && !username && !password) await fetch(url);
+      else await expect(fetch(url)).rejects.toMatchObject({ code: "ERR_IAM_ORIGIN_NOT_ALLOWED" });
+    }
+    expect(sent.map((url) => new URL(String(url)).origin)).toEqual(sent.map(() => home));
+    expect(sent.length).toBeLessThan(likes.length);
+  });
+
+  test("whatever comes behind an origin and a slash does not change the origin", () => {
+    for (const home of [
+      "https://api.example.com",
+      "http://127.0.0.1:8080",
+      "http://[::1]:80",
+      "https://xn--bcher-kva.example",
+    ]) {
+      const { origin } = new URL(home);
+      for (let code = 0; code < 0x3100; code++) {
+        const character = String.fromCharCode(code);
+        for (const tail of [
+          `${character}@evil.example/`,
+          `${character}${character}evil.example`,
+          `..${character}/x`,
+        ])
+          expect(new URL(`${origin}/${tail}`).origin === origin, `U+${code.toString(16)}`).toBe(true);
+      }
+    }
+  });
+
   test("a scheme that is not http is refused as an origin", async () => {
     const { make } = await stage();
     const error: unknown = await make()("data:text/plain,hello").catch((thrown: unknown) => thrown);
@@ -181,11 +243,79 @@ describe("the fetch below", () => {
     const calls: Call[] = [];
     const once = make({ fetch: spyFetch(calls) });
     const twice = iamFetch({ manager, origins: [emulator.url], fetch: once });
-    expect(twice).toBe(once);
     await twice(resource);
     emulator.revokeAll();
     expect((await twice(resource)).status).toBe(200);
     expect(calls).toHaveLength(3);
+  });
+
+  test("that is wrapped twice sends only to where both lists of origins allow it", async () => {
+    const { emulator, make, resource } = await stage();
+    const other = await emulator.listen();
+    const both = [emulator.url, other.url];
+    const narrowerOutside = make({ fetch: make({ origins: both }) });
+    const narrowerInside = make({ origins: both, fetch: make() });
+    for (const fetch of [narrowerOutside, narrowerInside]) {
+      expect((await fetch(resource)).status).toBe(200);
+      await expect(fetch(`${other.url}/resource`)).rejects.toMatchObject({
+        code: "ERR_IAM_ORIGIN_NOT_ALLOWED",
+      });
+    }
+    const passing = make({ otherOrigins: "pass", fetch: make({ origins: both, otherOrigins: "pass" }) });
+    expect((await passing(`${other.url}/resource`)).status).toBe(401);
+    emulator.fault({ kind: "redirect", location: `${other.url}/resource/to` }, { target: "resource" });
+    expect((await narrowerOutside(resource)).status).toBe(401);
+    const elsewhere = emulator.log.filter(({ target }) => target === "resource").slice(-3);
+    expect(elsewhere.map(({ authorization }) => authorization !== undefined)).toEqual([false, true, false]);
+  });
+
+  test("that is wrapped twice replays as the outer one says", async () => {
+    const { emulator, make, resource } = await stage();
+    const fetch = make({ replay: false, fetch: make() });
+    await fetch(resource);
+    emulator.revokeAll();
+    expect((await fetch(resource)).status).toBe(401);
+  });
+
+  test("gets the headers in whatever form they were given, and the token once", async () => {
+    const { emulator, make, resource, manager } = await stage();
+    const calls: Call[] = [];
+    const fetch = make({ fetch: spyFetch(calls) });
+    const forms: [HeadersInit | undefined, [string, string][]][] = [
+      [undefined, []],
+      [{ "X-One": "1" }, [["x-one", "1"]]],
+      [
+        [
+          ["x-one", "1"],
+          ["X-One", "2"],
+        ],
+        [["x-one", "1, 2"]],
+      ],
+      [new Headers({ "x-one": "1" }), [["x-one", "1"]]],
+      [new Map([["x-one", "1"]]) as unknown as HeadersInit, [["x-one", "1"]]],
+    ];
+    const authorization = `Bearer ${(await manager.getToken()).accessToken}`;
+    for (const [headers, expected] of forms) {
+      await fetch(resource, headers === undefined ? {} : { headers });
+      await fetch(new Request(resource, headers === undefined ? {} : { headers: new Headers(headers) }));
+      for (const [, init] of calls.splice(0)) {
+        expect([...new Headers(init?.headers)]).toEqual([["authorization", authorization], ...expected]);
+      }
+    }
+    expect(emulator.counters.resourceRequestsByStatus).toEqual({ 200: 10 });
+  });
+
+  test("gets a Request without a body as it is, since there is nothing to keep", async () => {
+    const { emulator, make, resource } = await stage();
+    const calls: Call[] = [];
+    const fetch = make({ fetch: spyFetch(calls) });
+    await fetch(resource);
+    emulator.revokeAll();
+    const request = new Request(resource);
+    const clone = vi.spyOn(request, "clone");
+    expect((await fetch(request)).status).toBe(200);
+    expect(calls.slice(1).map(([input]) => input)).toEqual([request, request]);
+    expect(clone).not.toHaveBeenCalled();
   });
 
   test("that is no function is refused", async () => {
@@ -267,6 +397,12 @@ describe("redirects", () => {
     const init = { method: "POST", body: new Blob(["text"]).stream(), duplex: "half" as const };
     await expect(make()(from, init)).rejects.toThrow(/^Redirect \(307\) .* cannot be sent again/);
     expect(emulator.counters.resourceRequests).toBe(1);
+  });
+
+  test("nor can a Request that does not tell the length of its body, and the error says what can", async () => {
+    const { make, from } = await redirecting(308);
+    const init = { method: "POST", body: "text" };
+    await expect(make()(new Request(from, init))).rejects.toThrow(/give text or bytes/);
   });
 
   test("a stream follows a redirect that does not want it", async () => {

@@ -1,0 +1,6 @@
+export {
+  type AuthenticateOptions,
+  type IamAuthenticator,
+  type IamAuthenticatorOptions,
+  iamAuthenticator,
+} from "./iam-authenticator.ts";

@@ -1,0 +1,32 @@
+import { apiKeyGrant, createTokenManager } from "@iam/core";
+
+/** What a check works with: the emulator at `iam`, and managers for its API key. */
+export function createScene({ iam, apiKey, allowBrowser = false }) {
+  const managerOptions = { tokenEndpoint: iam, allowBrowser };
+  return {
+    iam,
+    apiKey,
+    managerOptions,
+    createManager: (options) =>
+      createTokenManager({ ...managerOptions, ...options, grant: apiKeyGrant(apiKey) }),
+  };
+}
+
+/** Steers the emulator. */
+export async function control({ iam }, command, input) {
+  const response = await fetch(`${iam}/_emulator/${command}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(input),
+  });
+  expect(response.status === 200, `the emulator to take ${command}`);
+  return response.json();
+}
+
+export async function counters({ iam }) {
+  return (await (await fetch(`${iam}/_emulator/state`)).json()).counters;
+}
+
+export function expect(holds, what) {
+  if (!holds) throw new Error(`expected ${what}`);
+}

@@ -1,0 +1,16 @@
+// For Node, Bun and Deno: every package, found by the runtime itself in node_modules. Usage: server-main.mjs URL KEY
+import { argv } from "node:process";
+import { axios } from "./checks/axios.mjs";
+import { core } from "./checks/core.mjs";
+import { credentials } from "./checks/credentials.mjs";
+import { emulator } from "./checks/emulator.mjs";
+import { express } from "./checks/express.mjs";
+import { fetch } from "./checks/fetch.mjs";
+import { ibmSdk } from "./checks/ibm-sdk.mjs";
+import { ky } from "./checks/ky.mjs";
+import { verify } from "./checks/verify.mjs";
+import { runChecks } from "./run-checks.mjs";
+
+const [iam, apiKey] = argv.slice(2);
+const packages = { core, fetch, axios, ky, express, verify, credentials, "ibm-sdk": ibmSdk, emulator };
+console.log(JSON.stringify(await runChecks(packages, { iam, apiKey })));

@@ -1,0 +1,15 @@
+// For Workers, edge runtimes and browsers: the packages that need no more than web standards, bundled into one module.
+import { axios } from "./checks/axios.mjs";
+import { browser } from "./checks/browser.mjs";
+import { core } from "./checks/core.mjs";
+import { emulator } from "./checks/emulator.mjs";
+import { fetch } from "./checks/fetch.mjs";
+import { ky } from "./checks/ky.mjs";
+import { verify } from "./checks/verify.mjs";
+import { runChecks } from "./run-checks.mjs";
+
+export const runWebChecks = (place) => {
+  const packages = { core, fetch, axios, ky, emulator, verify };
+  if (place.allowBrowser) packages.core = { ...core, ...browser };
+  return runChecks(packages, place);
+};
