@@ -59,8 +59,6 @@ export function openidTransport(
     const made = await newConfiguration(configuration, seen);
     const carrier = createCarrier({ made, signal, authorization, allowInsecure });
     made[customFetch] = carrier.fetch;
-    // The manager's deadline holds.
-    made.timeout = 0;
     let refusal: unknown;
     try {
       await genericGrantRequest(made, grantType, parameters);

@@ -58,23 +58,31 @@ export function createKeySet(options: KeySetOptions): KeySet {
   /** The failure of the last request, and until when it is believed. */
   let failure: { readonly error: unknown; readonly until: number } | undefined;
   let failures = 0;
+  /** Requests begun so far, and the number of the one that the keys are from. */
+  let begun = 0;
+  let applied = 0;
 
-  async function load(startedAt: number, background: boolean): Promise<void> {
+  async function load(
+    { number, startedAt }: { number: number; startedAt: number },
+    background: boolean,
+  ): Promise<void> {
     try {
       const set = await within(clock, deadlineMs, (signal) => askForKeys(transport, jwksUrl, signal), {
         background,
       });
       const found = publishedKeys(set, algorithms);
       if (found.size === 0) throw new TypeError("No usable key in the set.");
-      // One that was taken for dead and answers after all must not put older keys over newer ones.
-      if (startedAt < loadedAt) return;
+      // One that was taken for dead and ends after all must not put older keys, or its failure, over newer ones.
+      if (number < applied) return;
       const changed = fingerprint(found) !== fingerprint(keys);
       if (changed) keys = found;
       loadedAt = startedAt;
+      applied = number;
       failure = undefined;
       failures = 0;
       if (changed) onChange();
     } catch (error) {
+      if (number < applied) return;
       const pauseMs = keys.size > 0 ? coolDownMs : Math.min(coolDownMs, 1000 * 2 ** failures++);
       failure = { error, until: now() + pauseMs };
     }
@@ -86,11 +94,10 @@ export function createKeySet(options: KeySetOptions): KeySet {
   }
 
   function begin(background: boolean): Promise<void> {
-    const startedAt = now();
-    const done = load(startedAt, background);
-    const mine = { startedAt, done };
+    const started = { number: ++begun, startedAt: now() };
+    const mine = { ...started, done: load(started, background) };
     attempt = mine;
-    return done.finally(() => {
+    return mine.done.finally(() => {
       if (attempt === mine) attempt = undefined;
     });
   }
@@ -132,8 +139,10 @@ export function createKeySet(options: KeySetOptions): KeySet {
       return known;
     },
     async find(kid) {
+      const next = begun + 1;
       if (keys.size === 0 || liveAttempt() !== undefined) await refreshed();
-      else if (now() >= unknownUntil) {
+      // A request that was under way already may have been answered before the key was published.
+      if (keys.size > 0 && !keys.has(kid) && applied < next && now() >= unknownUntil && !resting()) {
         unknownUntil = now() + coolDownMs;
         await refreshed();
       }

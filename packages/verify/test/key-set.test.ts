@@ -129,6 +129,79 @@ describe("a token that names an unknown key", () => {
   });
 });
 
+describe("requests for keys that overtake one another", () => {
+  /** A verifier whose requests for keys are held until they are let go, one by one. */
+  async function held() {
+    const scene = await playing({ cache: false });
+    const waiting: { answer: () => void; fail: () => void }[] = [];
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const response = await globalThis.fetch(input, { ...init, signal: null });
+      await new Promise<void>((answer, reject) =>
+        waiting.push({ answer, fail: () => reject(new Error("cut")) }),
+      );
+      return response;
+    };
+    const keys = await scene.verifier.exportKeys();
+    const options = { ...scene.options, fetch, keys: { keys: keys.keys } };
+    const next = async () => {
+      await until(() => waiting.length > 0);
+      return waiting.shift() ?? { answer() {}, fail() {} };
+    };
+    return { scene, verifier: createVerifier(options), next, waiting };
+  }
+
+  test("a key that was published while an older request was under way is found by a request of its own", async () => {
+    const { scene, verifier, next } = await held();
+    // Old keys: they are asked for beside their use.
+    await verifier.verify(await scene.good());
+    const older = await next();
+    scene.clock.advance(1);
+    await scene.emulator.rotateKeys();
+    const verifying = verifier.verify(await scene.good());
+    older.answer();
+    (await next()).answer();
+    expect((await verifying).iam_id).toBe("IBMid-270000EMUL");
+  });
+
+  test("one that was taken for dead puts neither its older keys nor its failure over newer ones", async () => {
+    for (const end of ["answer", "fail"] as const) {
+      const { scene, verifier, next, waiting } = await held();
+      await verifier.verify(await scene.good());
+      const dead = await next();
+      await scene.emulator.rotateKeys({ dropOld: true });
+      scene.clock.advance(5000);
+      scene.emulator.clock.advance(5000);
+      const token = await scene.good();
+      const verifying = verifier.verify(token);
+      (await next()).answer();
+      await verifying;
+      dead[end]();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await verifier.verify(token);
+      expect(waiting).toHaveLength(0);
+      // Judged, not in doubt: the failure was of a request that is overtaken.
+      scene.clock.advance(29_000);
+      await expect(verifier.verify(forged(scene, 1))).rejects.toMatchObject({ reason: "unknown-key" });
+    }
+  });
+
+  test("an unknown name during the rest after a failure does not make the rest longer", async () => {
+    const scene = await playing();
+    await scene.verifier.verify(await scene.good());
+    await scene.emulator.rotateKeys();
+    const token = await scene.good();
+    scene.emulator.fault({ kind: "reset" }, { target: "keys" });
+    await failureOf(scene.verifier.verify(token));
+    scene.clock.advance(29_000);
+    expect(await failureOf(scene.verifier.verify(token))).toMatchObject({
+      ...unavailable,
+      retryAfterMs: 1000,
+    });
+    scene.clock.advance(1000);
+    await scene.verifier.verify(token);
+  });
+});
+
 describe("an issuer that does not give its keys", () => {
   const faults = [
     { kind: "reset" },
