@@ -17,10 +17,13 @@ const lifetimeMs = 3_600_000;
 const requestEveryMs = 60_000;
 const restartEveryMs = 28_800_000;
 const hour = 3_600_000;
-/** One that fails at once, one that never answers; each longer than what is left of a token when it is due. */
+/**
+ * One that fails at once, one that never answers. Each begins with the first token request after its hour, and lasts longer than
+ * a token that is due has left.
+ */
 const outages = [
-  { fromMs: 10 * hour, untilMs: 10.75 * hour, answers: "connection refused" },
-  { fromMs: 16 * hour, untilMs: 16.75 * hour, answers: "nothing" },
+  { fromMs: 10 * hour, lastsMs: 1_500_000, untilMs: Infinity, answers: "connection refused" },
+  { fromMs: 16 * hour, lastsMs: 1_200_000, untilMs: Infinity, answers: "nothing" },
 ];
 
 /** Always the same day. */
@@ -34,6 +37,8 @@ function random(): number {
 
 interface Timer {
   readonly at: number;
+  /** What it does goes on in promises, which have to come to rest before more time passes. */
+  readonly goesOn: boolean;
   run: (() => void) | undefined;
 }
 
@@ -71,8 +76,8 @@ function pop(): Timer | undefined {
 }
 
 let now = 0;
-const after = (delayMs: number, run: () => void): Timer => {
-  const timer: Timer = { at: now + Math.max(delayMs, 0), run };
+const after = (delayMs: number, run: () => void, goesOn = true): Timer => {
+  const timer: Timer = { at: now + Math.max(delayMs, 0), goesOn, run };
   push(timer);
   return timer;
 };
@@ -115,6 +120,7 @@ const outageAt = (ms: number) => outages.find(({ fromMs, untilMs }) => fromMs <=
 async function transport(_: unknown, { signal }: { signal: AbortSignal }) {
   tokenRequests.push(now);
   const outage = outageAt(now);
+  if (outage?.untilMs === Infinity) Object.assign(outage, { fromMs: now, untilMs: now + outage.lastsMs });
   if (outage?.answers === "nothing")
     await new Promise((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
@@ -154,7 +160,7 @@ function serve(accessToken: string): void {
 function live(): void {
   let manager = createProcess();
   const request = () => {
-    after(requestEveryMs * (0.5 + random()), request);
+    after(requestEveryMs * (0.5 + random()), request, false);
     const token = manager.peek();
     if (token !== undefined) return serve(token.accessToken);
     awaiting++;
@@ -175,10 +181,10 @@ function live(): void {
   };
   const restart = () => {
     manager = createProcess();
-    after(restartEveryMs * (0.5 + random()), restart);
+    after(restartEveryMs * (0.5 + random()), restart, false);
   };
-  after(requestEveryMs * random(), request);
-  after(restartEveryMs * random(), restart);
+  after(requestEveryMs * random(), request, false);
+  after(restartEveryMs * random(), restart, false);
 }
 
 const startedAt = performance.now();
@@ -188,11 +194,10 @@ for (let timer = pop(); timer !== undefined && timer.at <= dayMs; timer = pop())
   now = timer.at;
   if (process.env.VERBOSE && now >= hoursTold * hour)
     console.log(`     hour ${hoursTold++}: ${grantedAt.size} grants, ${tokenRequests.length} token requests`);
-  const { run } = timer;
+  const { run, goesOn } = timer;
   if (run === undefined) continue;
-  const before = awaiting;
   run();
-  if (awaiting > 0 || before > 0 || ciphering > 0) await settle();
+  if (goesOn || awaiting > 0) await settle();
 }
 
 const grants = grantedAt.size;

@@ -85,7 +85,7 @@ export function originRules({
   origins = ibmCloud,
   otherOrigins = "refuse",
 }: OriginOptions = {}): OriginRules {
-  if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin("");
+  if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin(undefined);
   if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins is "refuse" or "pass".');
   const listed: readonly string[] = [...origins];
   const patterns = listed.map(readPattern);

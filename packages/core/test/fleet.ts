@@ -89,7 +89,8 @@ function breakable(inner: TokenStore, clock: Clock) {
     calls: { get: 0, set: 0, delete: 0, lock: 0 },
     /** What was written, in order. */
     entries: [] as { key: string; entry: string; ttlMs: number }[],
-    locked: 0,
+    /** The keys that were asked for. */
+    read: [] as string[],
   };
   async function through<T>(name: keyof typeof state.calls, call: () => Promise<T>): Promise<T> {
     state.calls[name]++;
@@ -102,7 +103,10 @@ function breakable(inner: TokenStore, clock: Clock) {
   }
   const store: TokenStore = {
     wallClock: inner.wallClock,
-    get: (key) => through("get", () => inner.get(key)),
+    get: (key) => {
+      state.read.push(key);
+      return through("get", () => inner.get(key));
+    },
     set: (key, entry, options) => {
       state.entries.push({ key, entry, ttlMs: options.ttlMs });
       return through("set", () => inner.set(key, entry, options));

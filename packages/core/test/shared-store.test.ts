@@ -7,6 +7,7 @@ import {
   sharedStore,
   type TokenManager,
   type TokenManagerEvent,
+  type TokenResponse,
   type TokenStore,
   tokenResponse,
 } from "../src/index.ts";
@@ -306,12 +307,14 @@ describe("failures are shared", () => {
   test("one machine without a network delays the others by a second at most", async () => {
     const fleet = createFleet();
     fleet.answer = unreachable;
-    const sick = fleet.process();
-    await fleet.within(5_000, sick.getToken());
+    for (let failures = 0; failures < 4; failures++) {
+      await fleet.within(9_000, fleet.process().getToken());
+      await fleet.clock.advance(1_001);
+    }
     fleet.answer = fleet.granting;
-    await fleet.clock.advance(1_001);
-    const { value } = await fleet.within(100, fleet.process().getToken());
+    const { value, tookMs } = await fleet.within(100, fleet.process().getToken());
     expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBe(0);
   });
 
   test("a pause that was heard of with a token in hand holds nobody back when that has expired", async () => {
@@ -400,11 +403,68 @@ describe("waiting for another process", () => {
     const fleet = createFleet();
     fleet.answer = () => new Promise(() => {});
     const outcomes = await Promise.all(
-      Array.from({ length: 40 }, () => fleet.within(12_000, fleet.process().getToken())),
+      Array.from({ length: 12 }, () => fleet.within(12_000, fleet.process().getToken())),
     );
     expect(outcomes.every(({ error }) => error !== undefined)).toBe(true);
     expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThanOrEqual(9_500);
     expect(fleet.requests.length).toBeLessThanOrEqual(9);
+  });
+
+  test("that has written between the look and the lock: its token is taken, and nobody is asked", async () => {
+    const inner = memoryStore();
+    const other = createFleet({ store: inner });
+    const fleet = createFleet({
+      store: {
+        ...inner,
+        async lock(key, options) {
+          await other.process().getToken();
+          return (await inner.lock?.(key, options)) ?? { state: "held" };
+        },
+      },
+    });
+    await fleet.process().getToken();
+    expect(other.requests).toHaveLength(1);
+    expect(fleet.requests).toHaveLength(0);
+  });
+
+  test("a lock that comes too late to be used is let go again", async () => {
+    const inner = memoryStore();
+    const late: (() => void)[] = [];
+    const fleet = createFleet({
+      store: {
+        ...inner,
+        async lock(key, options) {
+          await new Promise<void>((resolve) => late.push(resolve));
+          return (await inner.lock?.(key, options)) ?? { state: "held" };
+        },
+      },
+    });
+    await fleet.within(1_000, fleet.process().getToken());
+    for (const resolve of late) resolve();
+    await settle();
+    const locked = await Promise.all(
+      fleet.broken.read.map((key) => inner.lock?.(key, { ttlMs: 1, signal: AbortSignal.abort() })),
+    );
+    expect(locked.map((lock) => lock?.state)).not.toContain("held");
+    expect(locked.length).toBeGreaterThan(0);
+  });
+
+  test("an exchange that took too long does not write over the token of the next one", async () => {
+    const fleet = createFleet();
+    let answer = (_: TokenResponse) => {};
+    fleet.answer = () =>
+      new Promise<TokenResponse>((resolve) => {
+        answer = resolve;
+      });
+    const slow = fleet.within(8_000, fleet.process().getToken());
+    await fleet.clock.advance(2_100);
+    const slowAnswer = answer;
+    fleet.answer = fleet.granting;
+    const next = await fleet.within(1_000, fleet.process().getToken());
+    slowAnswer(tokenResponse({ status: 200, body: '{"access_token":"old","expires_in":3600}' }));
+    expect((await slow).value?.accessToken).toBe("old");
+    expect(next.value?.accessToken).toBe("token-1");
+    expect((await fleet.process().getToken()).accessToken).toBe("token-1");
   });
 
   test("a caller that gives up leaves the others waiting", async () => {
@@ -486,6 +546,42 @@ test("a store that fails is left alone for a tenth of a second, then for twice a
   const pauses = fleet.events.flatMap((event) => (event.type === "store_failed" ? [event.pauseMs] : []));
   expect(managers).toHaveLength(200);
   expect(pauses.slice(0, 11)).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+});
+
+test("a store that is left alone is asked nothing, by any manager on it; once it works again a failure counts as the first", async () => {
+  const fleet = createFleet({ expiresIn: 1 });
+  const store = sharedStore(fleet.broken.store);
+  const [one, two] = [fleet.process({ store }), fleet.process({ store })];
+  const down = { error: new Error("down") };
+  fleet.broken.fault = down;
+  await one.getToken();
+  const asked = fleet.broken.calls.get;
+  await two.getToken();
+  expect(fleet.broken.calls.get).toBe(asked);
+  fleet.broken.fault = {};
+  await fleet.clock.advance(1_000);
+  await one.getToken();
+  expect(fleet.broken.calls.get).toBeGreaterThan(asked);
+  fleet.broken.fault = down;
+  await fleet.clock.advance(1_000);
+  await one.getToken();
+  const pauses = fleet.events.flatMap((event) => (event.type === "store_failed" ? [event.pauseMs] : []));
+  expect(pauses).toEqual([100, 100]);
+});
+
+test("a token that stays because the store has failed is no new one: an origin that refused two stays on hold", async () => {
+  const fleet = createFleet();
+  const manager = fleet.process();
+  const origin = "https://always-401.example";
+  const first = await manager.getToken();
+  const second = await manager.getToken({ rejected: first, origin });
+  await fleet.clock.advance(2_900_000);
+  fleet.broken.fault = { error: new Error("down") };
+  await manager.getToken();
+  await settle();
+  await manager.getToken({ rejected: second, origin });
+  expect(fleet.events).toContainEqual({ type: "token_rejected", origin, outcome: "origin_on_hold" });
+  expect(fleet.requests).toHaveLength(2);
 });
 
 describe("an entry that is not right", () => {

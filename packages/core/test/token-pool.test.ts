@@ -103,6 +103,29 @@ describe("a pool of tenants", () => {
     expect(requested).toHaveLength(2);
   });
 
+  test("it costs no more when the requests are far apart: the origin is remembered, and on hold for longer each time", async () => {
+    const { fleet, pool, requested } = pooled();
+    const origin = "https://always-401.example";
+    for (let sent = 0; sent < 40; sent++) {
+      // Asked in a way that wakes the manager, and lets it go again when nothing else is to be remembered.
+      const rejected = await pool.managerFor("a").getToken({ minValidityMs: 1 });
+      await pool.managerFor("a").getToken({ rejected, origin });
+      await fleet.clock.advance(6_000);
+    }
+    // At 0 s, after 30 s on hold, and after 60 s more; then for two minutes not.
+    expect(requested.length).toBeLessThanOrEqual(6);
+  });
+
+  test("a rejected token is not peeked at while it is being replaced", async () => {
+    const { fleet, pool } = pooled();
+    const manager = pool.managerFor("a");
+    const rejected = await manager.getToken();
+    fleet.answer = () => new Promise(() => {});
+    void manager.getToken({ rejected }).catch(() => {});
+    await settle();
+    expect(manager.peek()).toBeUndefined();
+  });
+
   test("the first 401 of an origin replaces the token of a tenant that was idle for long", async () => {
     const { fleet, pool, requested } = pooled();
     const origin = "https://a.example";
