@@ -129,6 +129,12 @@ function apiKeyOf(properties: Properties, inFile: InFile): string | (() => strin
   return file === undefined ? (value ?? properties.required("APIKEY")) : secretFile(inFile(file));
 }
 
+/** Which property has the API key, or the name of its file. */
+function apiKeyProperty(properties: Properties): PropertyName | undefined {
+  const names = ["APIKEY", "IAM_APIKEY", "APIKEY_FILE"] as const;
+  return names.find((name) => properties.text(name) !== undefined);
+}
+
 function clientAndScope(properties: Properties) {
   const [clientId, clientSecret] = [properties.text("CLIENT_ID"), properties.text("CLIENT_SECRET")];
   if ((clientId === undefined) !== (clientSecret === undefined)) {
@@ -152,8 +158,11 @@ function profileOf(properties: Properties) {
 function endpointOf(properties: Properties): { tokenEndpoint?: string } {
   const url = properties.text("AUTH_URL");
   if (url === undefined) return {};
-  if (!URL.canParse(url))
-    throw properties.problem("AUTH_URL", "is not a URL such as https://iam.cloud.ibm.com.");
+  if (!URL.canParse(url) || /[?#@]/.test(url))
+    throw properties.problem(
+      "AUTH_URL",
+      "is not a URL such as https://iam.cloud.ibm.com, without credentials, query and fragment.",
+    );
   const base = url.replace(/\/+$/, "").replace(/\/+identity\/token$/, "");
   return { tokenEndpoint: `${base}/identity/token` };
 }
@@ -162,13 +171,9 @@ function iamGrant(properties: Properties, inFile: InFile): Grant {
   const refreshToken = properties.text("REFRESH_TOKEN");
   const { scope, ...client } = clientAndScope(properties);
   if (refreshToken === undefined) return apiKeyGrant(apiKeyOf(properties, inFile), { ...client, scope });
-  for (const property of ["APIKEY", "IAM_APIKEY", "APIKEY_FILE"] as const) {
-    if (properties.text(property) !== undefined)
-      throw properties.problem(
-        "REFRESH_TOKEN",
-        `and ${properties.nameOf(property)} are both set: remove one.`,
-      );
-  }
+  const key = apiKeyProperty(properties);
+  if (key !== undefined)
+    throw properties.problem("REFRESH_TOKEN", `and ${properties.nameOf(key)} are both set: remove one.`);
   if (client.clientId === undefined)
     throw properties.problem("CLIENT_ID", "is missing: a refresh token belongs to a client.");
   return refreshTokenGrant({ refreshToken, clientId: client.clientId, clientSecret: client.clientSecret });
@@ -204,7 +209,7 @@ function cp4dGrant(properties: Properties, inFile: InFile): Grant {
       `is missing: it is the cluster that gives tokens, such as https://host/icp4d-api; ${properties.nameOf("URL")} is the service.`,
     );
   const password = properties.text("PASSWORD");
-  const hasKey = properties.isSet("APIKEY") || properties.isSet("APIKEY_FILE");
+  const hasKey = apiKeyProperty(properties) !== undefined;
   return cloudPakForDataGrant({
     url: properties.required("AUTH_URL"),
     username: properties.required("USERNAME"),

@@ -122,6 +122,11 @@ describe("the properties of a service", () => {
       [{ url: "https://cp.example.com/icp4d-api/v1/authorize", fields: { username: "ada", password: "p" } }],
     ],
     [
+      { AUTH_TYPE: "cp4d", AUTH_URL: "https://cp.example.com", USERNAME: "ada", PASSWORD: "p", APIKEY: "" },
+      "cp4d",
+      [{ url: "https://cp.example.com/v1/authorize", fields: { username: "ada", password: "p" } }],
+    ],
+    [
       { AUTH_TYPE: "cp4d", AUTH_URL: "https://cp.example.com", USERNAME: "ada", APIKEY: "k" },
       "cp4d",
       [{ url: "https://cp.example.com/v1/authorize", fields: { username: "ada", api_key: "k" } }],
@@ -309,6 +314,14 @@ describe("properties that cannot work are ERR_IAM_CONFIG that names the property
     [
       { APIKEY: "k", APIKEY_FILE: "f" },
       "SVC_APIKEY_FILE (environment) and SVC_APIKEY are both set: remove one.",
+    ],
+    [
+      { APIKEY: "k", AUTH_URL: "https://iam.example.com?canary" },
+      /^SVC_AUTH_URL \(environment\) is not a URL/,
+    ],
+    [
+      { APIKEY: "k", AUTH_URL: "https://canary@iam.example.com" },
+      /^SVC_AUTH_URL \(environment\) is not a URL/,
     ],
     [{ APIKEY: "k", AUTH_URL: "canary" }, /^SVC_AUTH_URL \(environment\) is not a URL/],
     [
