@@ -51,6 +51,8 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
     const totalMs = run.deadlineMs ?? deadlineMs;
     const endsAt = clock.monotonicNow() + totalMs;
     const remainingMs = () => endsAt - clock.monotonicNow();
+    // Asked for once: a grant may become another sort when its one-time value has been sent.
+    const isSafe = grant.retry === "safe";
     let secret: Promise<string> | undefined;
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
@@ -70,7 +72,7 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
           throw failure;
         } catch (cause) {
           const error = unreachable(url, cause);
-          const mayRetry = grant.retry === "safe" && made < run.attempts;
+          const mayRetry = isSafe && made < run.attempts;
           const delayMs = mayRetry ? retryDelayMs(error, made, remainingMs(), random) : undefined;
           if (delayMs === undefined) throw error;
           await new Promise((resolve) => after(run, delayMs, resolve));

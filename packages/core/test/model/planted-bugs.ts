@@ -128,8 +128,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         manager,
-        "let life = lifetimeFrom(start,",
-        "let life = lifetimeFrom({ wall: clock.wallNow(), monotonic: clock.monotonicNow() },",
+        "parsed.life ?? lifetimeFrom(start,",
+        "parsed.life ?? lifetimeFrom({ wall: clock.wallNow(), monotonic: clock.monotonicNow() },",
       ],
     ],
   },
@@ -288,14 +288,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     bug: "has no deadline for an exchange",
     caughtBy: "I1, I8: a token request that nobody expects",
     changes: [
-      ["exchange.ts", "await withDeadline(run, deadlineMs, ", "await withDeadline(run, 2 ** 31 - 1, "],
+      ["exchange.ts", "await withDeadline(run, totalMs, ", "await withDeadline(run, 2 ** 31 - 1, "],
     ],
   },
   {
     bug: "shares the token between managers",
     caughtBy: "I2, I3: the token held",
     changes: [
-      [manager, "  let lease: Lease | undefined;\n", ""],
+      [manager, "  let lease = config.store?.kept;\n", ""],
       [manager, "const forcedIntervalMs", "let lease: Lease | undefined;\nconst forcedIntervalMs"],
     ],
   },
@@ -314,7 +314,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     caughtBy: "I1, I2, I4: events",
     theme: "refusals",
     changes: [
-      [manager, "    if (replacing) forcedAt = clock.monotonicNow();\n", ""],
+      [manager, "    if (rejected) forcedAt = clock.monotonicNow();\n", ""],
       [manager, "      suspect = lease;\n", "      suspect = lease;\n      forcedAt = nowMs;\n"],
     ],
   },

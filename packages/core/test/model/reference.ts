@@ -506,7 +506,7 @@ export class Reference {
       this.failures = 0;
       this.cool = undefined;
       this.suspect = undefined;
-      this.generation++;
+      if (same?.token !== token) this.generation++;
       this.held = { ...life, token };
     }
     this.events.push(`exchange_succeeded ${exchange.reason} ${committed}`);
