@@ -59,7 +59,7 @@ const manifests = globSync(["package.json", "packages/*/package.json", "examples
   cwd: root,
 });
 const files = globSync(
-  ["README.md", "packages/*/README.md", "examples/*/README.md", "packages/*/src/**/*.ts"],
+  ["README.md", "docs/*.md", "packages/*/README.md", "examples/*/README.md", "packages/*/src/**/*.ts"],
   {
     cwd: root,
     exclude: (name) => name.includes("node_modules"),
@@ -86,7 +86,10 @@ const written = new Map();
 
 function write(example, index) {
   // In the package of the example, so that what the package depends on is found.
-  const home = /^(packages|examples)\/[^/]+(?=\/)/.exec(example.file)?.[0] ?? ".";
+  // A page of docs/ is about a package of the same name, and else about all of them.
+  const page = /^docs\/([^/]+)\.md$/.exec(example.file)?.[1];
+  const about = page && `packages/${existsSync(join(root, "packages", page)) ? page : "integration"}`;
+  const home = about ?? /^(packages|examples)\/[^/]+(?=\/)/.exec(example.file)?.[0] ?? ".";
   const folder = join(root, home, scratch);
   scratches.add(folder);
   mkdirSync(folder, { recursive: true });

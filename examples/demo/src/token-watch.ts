@@ -28,7 +28,7 @@ export function createTokenWatch(screen: Screen): TokenWatch {
   let failedExchanges = 0;
 
   function hear(event: TokenManagerEvent): void {
-    if (event.type === "exchange_started") return;
+    if (event.type === "exchange_started" || event.type === "store_failed") return;
     if (event.type === "token_rejected") {
       if (event.outcome === "replacing") expiresAt = undefined;
       return;

@@ -105,6 +105,10 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
   const manager = requireTokenManager(options?.manager, "iamAxios");
   const origins = originRules(options);
   const innerSend = innerSendOf(instance);
+  let wrapper: Wrapper | undefined;
+  // A header of a kilobyte, which would be put together anew for each request.
+  let held: Token | undefined;
+  let authorization = "";
 
   function authorizing(adapter: AdapterChoice): Wrapper {
     const inner = innerSend(adapter);
@@ -147,7 +151,10 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     const copy = copyOf(config);
     let trail: { home: boolean } = { home: false };
     if (url !== undefined && token !== undefined) {
-      const authorization = `Bearer ${token.accessToken}`;
+      if (token !== held) {
+        held = token;
+        authorization = `Bearer ${token.accessToken}`;
+      }
       const watched = trailOf(authorization, url, origins, config.beforeRedirect);
       copy.url = url.href;
       copy.baseURL = "";
@@ -176,7 +183,9 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     (config) => {
       const { adapter = defaultAdapter } = config;
       // Registered twice is once: the innermost of two wrappers is the one that stays.
-      config.adapter = authorizing((adapter as Partial<Wrapper>)[below] ?? adapter);
+      const choice = (adapter as Partial<Wrapper>)[below] ?? adapter;
+      if (wrapper === undefined || !isSame(wrapper[below], choice)) wrapper = authorizing(choice);
+      config.adapter = wrapper;
       return config;
     },
     null,
@@ -203,6 +212,17 @@ function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): 
 function given({ response, failed }: Outcome): AxiosResponse {
   if (failed) throw failed.error;
   return response;
+}
+
+/** Nearly always: axios makes a new array of the same names for each request. */
+function isSame(one: AdapterChoice, other: AdapterChoice): boolean {
+  return (
+    one === other ||
+    (Array.isArray(one) &&
+      Array.isArray(other) &&
+      one.length === other.length &&
+      one.every((each, at) => each === other[at]))
+  );
 }
 
 /** What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests. */

@@ -38,13 +38,16 @@ export function withoutToken(holder: unknown, config: InternalAxiosRequestConfig
 }
 
 /** The real ones hold the header in many places, and by their agent the requests of others that are on their way. */
-function summaryOf(request: Bag): Bag {
-  const summary: Bag = {};
-  for (const name of ["method", "protocol", "host", "path", "url", "responseURL"]) {
-    if (typeof request[name] === "string") summary[name] = request[name];
-  }
-  if (isBag(request.res)) summary.res = { responseUrl: request.res.responseUrl };
-  return summary;
+function summaryOf({ method, protocol, host, path, url, responseURL, res }: Bag): Bag {
+  return {
+    method,
+    protocol,
+    host,
+    path,
+    url,
+    responseURL,
+    ...(isBag(res) && { res: { responseUrl: res.responseUrl } }),
+  };
 }
 
 /** Takes the header out of a request that has been sent: one of node:http, of follow-redirects, of node:http2, of fetch. */

@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { isIamError, type TokenManager } from "@iam/core";
 import {
+  type AxiosAdapter,
   type AxiosError,
   type AxiosInstance,
   type AxiosRequestConfig,
@@ -523,13 +524,18 @@ for (const version of axiosVersions) {
     });
 
     describe("other interceptors", () => {
-      test("each send of axios-retry carries the token of its time", async () => {
+      test.each([
+        ["after", false],
+        ["before", true],
+      ])("each send of axios-retry, registered %s ours, carries the token of its time", async (_, before) => {
         await using scene = await startScene();
         await using recorder = await record((_request, response) =>
           response.writeHead(recorder.received.length < 3 ? 503 : 200).end("{}"),
         );
         let registrations = 0;
-        const client = clientOf({ manager: scene.manager, origins: [recorder.origin] });
+        const client = axios.create({ adapter: "http" });
+        const register = () => iamAxios(client, { manager: scene.manager, origins: [recorder.origin] });
+        if (!before) register();
         client.interceptors.request.use((config) => {
           registrations++;
           return config;
@@ -542,6 +548,7 @@ for (const version of axiosVersions) {
             if (count === 1) await scene.manager.getToken({ rejected: old });
           },
         });
+        if (before) register();
         expect((await client.get(recorder.origin)).status).toBe(200);
         const now = await tokenOf(scene.manager);
         expect(now).not.toBe(`Bearer ${old.accessToken}`);
@@ -562,6 +569,35 @@ for (const version of axiosVersions) {
         });
         expect(seen).toEqual([await tokenOf(scene.manager), `${recorder.origin}/`]);
         expect(recorder.received).toEqual([]);
+      });
+
+      test("each request is sent by its own adapter, however alike the adapters of requests look", async () => {
+        await using scene = await startScene();
+        const client = clientOf({ manager: scene.manager, origins: [scene.emulator.url] });
+        const named =
+          (data: string): AxiosAdapter =>
+          async (config) => ({ data, status: 200, statusText: "OK", headers: {}, config, request: {} });
+        const [one, two] = [named("one"), named("two")];
+        const adapters: NonNullable<AxiosRequestConfig["adapter"]>[] = [
+          one,
+          two,
+          [one],
+          [two],
+          ["http"],
+          [two, "http"],
+          one,
+        ];
+        const seen = [];
+        for (const adapter of adapters) seen.push((await client.get(scene.resource, { adapter })).data);
+        expect(seen).toEqual([
+          "one",
+          "two",
+          "one",
+          "two",
+          expect.objectContaining({ ok: true }),
+          "two",
+          "one",
+        ]);
       });
 
       test("the names of adapters mean what axios means by them", async () => {

@@ -14,13 +14,14 @@ await using manager = createTokenManager({
   tokenEndpoint: emulator.url,
 });
 const { accessToken } = await manager.getToken();
+const api = `${loopback.url}/things`;
 const headers = { authorization: `Bearer ${accessToken}` };
 
 function sides(defaults: CreateAxiosDefaults): Sides {
   const constant = axios.create({ ...defaults, headers });
   const authorized = axios.create(defaults);
   iamAxios(authorized, { manager, origins: [loopback.url] });
-  return { constant: () => constant.get(loopback.url), authorized: () => authorized.get(loopback.url) };
+  return { constant: () => constant.get(api), authorized: () => authorized.get(api) };
 }
 
 const httpAgent = new Agent({ keepAlive: true });

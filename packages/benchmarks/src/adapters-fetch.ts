@@ -12,31 +12,32 @@ await using manager = createTokenManager({
   tokenEndpoint: emulator.url,
 });
 const { accessToken } = await manager.getToken();
+const api = `${loopback.url}/things`;
 const headers = { authorization: `Bearer ${accessToken}` };
 const settings = { manager, origins: [loopback.url] };
 
 const authorized = iamFetch(settings);
 await judgeOverLoopback("fetch", {
-  constant: async () => (await fetch(loopback.url, { headers })).text(),
-  authorized: async () => (await authorized(loopback.url)).text(),
+  constant: async () => (await fetch(api, { headers })).text(),
+  authorized: async () => (await authorized(api)).text(),
 });
 
 const ready = new Response("{}");
 const transport = async (_input: RequestInfo | URL, _init?: RequestInit) => ready;
 const authorizedReady = iamFetch({ ...settings, fetch: transport });
 await judgeInProcess("fetch of a URL", 3, {
-  constant: () => transport(loopback.url, { headers }),
-  authorized: () => authorizedReady(loopback.url),
+  constant: () => transport(api, { headers }),
+  authorized: () => authorizedReady(api),
 });
 
 const init = { method: "POST", body: "{}", headers: { "content-type": "application/json", accept: "*/*" } };
 const constantInit = { ...init, headers: { ...init.headers, ...headers } };
 await judgeInProcess("fetch of a URL with an init", 3, {
-  constant: () => transport(loopback.url, constantInit),
-  authorized: () => authorizedReady(loopback.url, init),
+  constant: () => transport(api, constantInit),
+  authorized: () => authorizedReady(api, init),
 });
 
-const request = new Request(loopback.url, { headers: { accept: "*/*" } });
+const request = new Request(api, { headers: { accept: "*/*" } });
 await judgeInProcess("fetch of a Request", 3, {
   constant: () => transport(request, { headers }),
   authorized: () => authorizedReady(request),

@@ -13,14 +13,15 @@ await using manager = createTokenManager({
   tokenEndpoint: emulator.url,
 });
 const { accessToken } = await manager.getToken();
+const api = `${loopback.url}/things`;
 const headers = { authorization: `Bearer ${accessToken}` };
 const settings = { manager, origins: [loopback.url] };
 
 const constant = ky.extend({ headers });
 const authorized = ky.extend(iamKy(settings));
 await judgeOverLoopback("ky", {
-  constant: () => constant.get(loopback.url).text(),
-  authorized: () => authorized.get(loopback.url).text(),
+  constant: () => constant.get(api).text(),
+  authorized: () => authorized.get(api).text(),
 });
 
 const ready = new Response("{}");
@@ -28,6 +29,6 @@ const fetch = async () => ready;
 const constantReady = ky.extend({ fetch, headers });
 const authorizedReady = ky.extend({ fetch }).extend(iamKy(settings));
 await judgeInProcess("ky", 3, {
-  constant: () => constantReady.get(loopback.url),
-  authorized: () => authorizedReady.get(loopback.url),
+  constant: () => constantReady.get(api),
+  authorized: () => authorizedReady.get(api),
 });

@@ -34,6 +34,7 @@ export function apiKeyGrant(apiKey: SecretSource, options: ApiKeyGrantOptions = 
     identity: () => definedFields({ client_id: clientId, scope, account }),
     secret: secretReader(apiKey, "API key"),
     retry: "safe",
+    sharing: "secret",
     exchange: async ({ tokenEndpoint, secret, send }) =>
       send(
         buildTokenRequest({

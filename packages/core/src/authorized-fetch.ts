@@ -1,9 +1,10 @@
 import { discard, isReplayableBody, isReplayableRequest } from "./body.ts";
 import { configError } from "./errors.ts";
 import { type OriginOptions, type OriginRules, originRules } from "./origins.ts";
-import { maxRedirects, type RedirectTarget, redirectHeaders, redirectTarget } from "./redirect.ts";
+import { maxRedirects, redirectHeaders, redirectTarget } from "./redirect.ts";
 import { isBrowser } from "./runtime.ts";
-import { sendAuthorized } from "./send-authorized.ts";
+import { afterRefusal } from "./send-authorized.ts";
+import type { Token } from "./token.ts";
 import { requireTokenManager, type TokenManager } from "./token-manager.ts";
 import type { WaitUntil } from "./token-manager-options.ts";
 import { parseUrl } from "./token-request.ts";
@@ -37,6 +38,21 @@ interface Wrapper {
   readonly fetch: Fetch;
 }
 
+/** One request of a caller on its way, with the redirects that are followed. */
+interface Trip {
+  /** Undefined for one that was given as a URL, or that left its body behind at a redirect. */
+  request: Request | undefined;
+  /** What is sent beside the request; its headers are without a token. */
+  own: RequestInit & { headers: [string, string][] };
+  target: string;
+  /** That of `target`. */
+  origin: string;
+  readonly follows: boolean;
+  readonly signal: AbortSignal | undefined;
+  /** For a replay, or to where a redirect leads. */
+  resendable: boolean;
+}
+
 const wrappers = new WeakMap<Fetch, Wrapper>();
 
 /**
@@ -67,7 +83,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   } = options ?? {};
   let { fetch = platformFetch } = options ?? {};
   const manager = requireTokenManager(options?.manager, name);
-  if (typeof fetch !== "function") throw configError(`${name}: fetch must be a function.`);
+  if (typeof fetch !== "function") throw configError(`${name}: fetch is no function.`);
   let origins = originRules(options);
   const inner = wrappers.get(fetch);
   if (inner?.manager === manager) {
@@ -75,81 +91,115 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
     origins = bothOf(origins, inner.origins);
   }
 
-  const wrapped: Fetch = async (input, init) => {
+  const browser = isBrowser();
+  // A text that begins with an origin and a slash has that origin, whatever follows: it need not be parsed to be judged.
+  let home: string | undefined;
+  // A header of a kilobyte, which would be put together anew for each request.
+  let held: Token | undefined;
+  let bearer = "";
+
+  /** Undefined: no token goes on it, and it is sent as the caller made it, redirects being the platform's business. */
+  function begin(input: RequestInfo | URL, init: RequestInit | undefined): Trip | undefined {
     // A Request as the second argument is read like an init by the platform; here it becomes the first.
-    let request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
-    let own: RequestInit = isRequest(init) ? {} : { ...init };
-    let url = parseUrl(request?.url ?? input, globalThis.location?.href);
-    // Not a URL: the platform has its own words for that.
-    if (url === undefined) return fetch(input, init);
-    // Pairs, because a Headers would be made, checked and copied once more by the fetch below.
-    let headers = headerPairs(own.headers ?? request?.headers);
-    const mode = own.redirect ?? request?.redirect ?? "follow";
-    let follows = mode === "follow" && !isBrowser();
-    // For a replay, or to where a redirect leads.
-    let resendable =
-      (own.body ?? undefined) !== undefined || request === undefined
-        ? isReplayableBody(own.body)
-        : request.body === null || isReplayable(request);
-    // No token goes on it: the caller set an Authorization, or a redirect came from an origin that may not have the token,
-    // which must not choose what is sent with one.
-    let withoutToken = headers.some(([name]) => /^authorization$/i.test(name));
-    let sends = 0;
+    const request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
+    const own: RequestInit = isRequest(init) ? {} : { ...init };
+    const headers = headerPairs(own.headers ?? request?.headers);
+    if (headers.some(([name]) => /^authorization$/i.test(name))) return undefined;
+    let target = `${request?.url ?? input}`;
+    if (home === undefined || !target.startsWith(home) || target[home.length] !== "/") {
+      const url = parseUrl(target, globalThis.location?.href);
+      // Not a URL: the platform has its own words for that.
+      if (url === undefined || !origins.judge(url).allowed) return undefined;
+      target = url.href;
+      home = url.origin;
+    }
+    const redirect = own.redirect ?? request?.redirect ?? "follow";
+    const follows = redirect === "follow" && !browser;
+    return {
+      request,
+      own: { ...own, headers, redirect: follows ? "manual" : redirect },
+      target,
+      origin: home,
+      follows,
+      signal: own.signal ?? request?.signal,
+      resendable:
+        request && !own.body ? request.body === null || isReplayable(request) : isReplayableBody(own.body),
+    };
+  }
+
+  function send({ request, own, target, resendable }: Trip, token: Token | undefined): Promise<Response> {
+    if (token !== held && token !== undefined) {
+      held = token;
+      bearer = `Bearer ${token.accessToken}`;
+    }
+    // A copy that nobody else sees but the fetch that is sent with.
+    const init = token ? { ...own, headers: [...own.headers, ["authorization", bearer]] } : own;
+    return fetch(
+      (resendable && request?.body !== null ? request?.clone() : request) ?? target,
+      init as RequestInit,
+    );
+  }
+
+  const wrapped: Fetch = async (input, init) => {
+    const trip = begin(input, init);
+    if (trip === undefined) return fetch(input, init);
+    const token = manager.peek() ?? (await manager.getToken({ signal: trip.signal, waitUntil }));
+    const response = await send(trip, token);
+    if (response.status > 299) return goOn(trip, token, response);
+    manager.accepted(token, trip.origin);
+    return response;
+  };
+
+  /** What follows a 401 or a redirect. */
+  async function goOn(trip: Trip, token: Token | undefined, response: Response): Promise<Response> {
+    // One replay for one request of the caller, however many hops it has.
+    let replayed = !replay;
     for (let redirects = 0; ; redirects++) {
-      const response: Response = await sendAuthorized({
-        manager,
-        origins,
-        url,
-        hasAuthorization: withoutToken,
-        // One replay for one request of the caller, however many hops it has.
-        replayable: replay && resendable && sends === redirects,
-        signal: own.signal ?? request?.signal,
-        waitUntil,
-        mayPass: redirects > 0,
-        send(token, to) {
-          url = to;
-          sends++;
-          withoutToken = token === undefined;
-          // As the caller made it, and redirects are the platform's business.
-          if (withoutToken && redirects === 0) {
-            follows = false;
-            return fetch(input, init);
-          }
-          return fetch((resendable && request?.body !== null ? request?.clone() : request) ?? to.href, {
-            ...own,
-            // Our own copy: nobody else sees it but the fetch that is sent with.
-            headers: token ? [...headers, ["authorization", `Bearer ${token.accessToken}`]] : headers,
-            redirect: follows ? "manual" : mode,
-          });
-        },
-        // A platform that followed redirects may have dropped the token on the way.
-        isUnauthorized: (response) =>
-          response.status === 401 && (!response.redirected || parseUrl(response.url)?.origin === url?.origin),
-        discard: ({ body }) => discard(body),
-      });
+      const { origin, own, request, resendable, signal } = trip;
+      // A platform that followed redirects may have dropped the token on the way.
+      const isUnauthorized = ({ status, redirected, url }: Response) =>
+        status === 401 && (!redirected || parseUrl(url)?.origin === origin);
+      if (token && isUnauthorized(response)) {
+        const refused = { token, response, origin, send: (other: Token) => send(trip, other) };
+        const replayable = !replayed && resendable;
+        replayed = true;
+        response = await afterRefusal(
+          { manager, replayable, signal, waitUntil, isUnauthorized, discard: discardBody },
+          refused,
+        );
+      } else if (token) manager.accepted(token, origin);
       const method = (own.method ?? request?.method ?? "GET").toUpperCase();
-      const target: RedirectTarget | undefined = follows ? redirectTarget(response, url, method) : undefined;
-      if (target === undefined) return redirects > 0 ? markRedirected(response) : response;
-      await discard(response.body);
+      const hop = trip.follows ? redirectTarget(response, trip.target, method) : undefined;
+      if (hop === undefined) return redirects > 0 ? markRedirected(response) : response;
+      await discardBody(response);
       if (redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
-      if (target.keepsBody && !resendable) {
+      if (hop.keepsBody && !resendable) {
         throw new TypeError(
-          `Redirect (${response.status}) of a request whose body cannot be sent again. Give fetch a text or bytes as body, not a stream or a Request.`,
+          `Redirect (${response.status}) of a body that cannot be sent again: give text or bytes.`,
         );
       }
-      headers = redirectHeaders(headers, target);
-      url = target.url;
-      if (target.keepsBody) request &&= new Request(url, request);
+      trip.target = hop.url.href;
+      trip.origin = hop.url.origin;
+      trip.own = { ...own, method: hop.method, headers: redirectHeaders(own.headers, hop) };
+      if (hop.keepsBody) trip.request &&= new Request(hop.url, request);
       else {
-        own = { ...settingsOf(request), ...own, body: null };
-        request = undefined;
-        resendable = true;
+        trip.own = { ...settingsOf(request), ...trip.own, body: null };
+        trip.request = undefined;
+        trip.resendable = true;
       }
-      own.method = target.method;
+      // An origin that may not have the token must not choose what is sent with one either.
+      token &&= origins.judge(hop.url, { mayPass: true }).allowed
+        ? await manager.getToken({ signal, waitUntil })
+        : undefined;
+      response = await send(trip, token);
     }
-  };
+  }
   wrappers.set(wrapped, { manager, origins, fetch });
   return wrapped;
+}
+
+function discardBody({ body }: Response): Promise<void> {
+  return discard(body);
 }
 
 /** A copy, each header a name and a value, as Fetch takes them. */
@@ -182,7 +232,8 @@ function settingsOf(request: Request | undefined): RequestInit {
 
 /** By its shape: several runtimes have more than one Request class. */
 function isRequest(value: unknown): value is Request {
-  return typeof (value as Request | undefined)?.clone === "function";
+  // The first question is for speed: a text has to be asked for `clone` by way of its prototype.
+  return typeof value === "object" && typeof (value as Request | null)?.clone === "function";
 }
 
 /** A response that was come to by redirects says so, as one of the platform does. */

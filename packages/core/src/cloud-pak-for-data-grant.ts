@@ -49,6 +49,7 @@ export function cloudPakForDataGrant(options: CloudPakForDataGrantOptions): Gran
     identity: () => definedFields({ url, username, account_id }),
     secret: apiKey === undefined ? secretReader(password, "password") : secretReader(apiKey, "API key"),
     retry: "safe",
+    ...(apiKey !== undefined && { sharing: "secret" as const }),
     exchange: ({ secret, send }) =>
       advised(advice, async () => {
         const answer = await send(

@@ -44,6 +44,7 @@ export function crTokenGrant(crToken: SecretSource, options: CrTokenGrantOptions
     identity: () => definedFields({ client_id: clientId, ...fields }),
     secret: secretReader(trimmed(crToken), "compute resource token"),
     retry: "safe",
+    sharing: "identity",
     exchange: formExchange(
       { clientId, clientSecret },
       (cr_token) => ({ grant_type: "urn:ibm:params:oauth:grant-type:cr-token", cr_token, ...fields }),

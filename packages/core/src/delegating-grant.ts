@@ -46,6 +46,8 @@ export function delegatingGrant(grant: Grant, options: DelegatingGrantOptions): 
       ...identityWithin("delegated", grant),
     }),
     ...(grant.secret && { secret: grant.secret }),
+    // It is for the refresh token, and those are never stored.
+    sharing: "never",
     get retry() {
       return grant.retry;
     },

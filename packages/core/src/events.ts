@@ -11,21 +11,28 @@ export type ExchangeReason =
   /** A server rejected the held token. */
   | "rejected";
 
+/** What was asked of a token store. */
+export type StoreOperation = "get" | "set" | "delete" | "lock" | "release";
+
 /**
  * What a token manager tells about its work. No event holds a secret.
  *
  * Units: milliseconds.
  */
 export type TokenManagerEvent =
-  /** An exchange with the token endpoint begins. */
+  /** An exchange begins: with a look into the store, when there is one, and with the token endpoint. */
   | { readonly type: "exchange_started"; readonly reason: ExchangeReason }
-  /** It gave a token. `committed` is false when a newer token or a rejection came first. */
+  /**
+   * It gave a token. `committed` is false when a newer token or a rejection came first. `shared` is true when no token
+   * request was made for it: it came from the store, or the held one stays because another process is asking.
+   */
   | {
       readonly type: "exchange_succeeded";
       readonly reason: ExchangeReason;
       readonly durationMs: number;
       readonly expiresAt: number | undefined;
       readonly committed: boolean;
+      readonly shared: boolean;
     }
   /** It failed. `held` tells whether a usable token is still there; nobody asks again for `coolDownMs`. */
   | {
@@ -45,6 +52,16 @@ export type TokenManagerEvent =
       readonly type: "token_rejected";
       readonly origin: string | undefined;
       readonly outcome: "replacing" | "already_replaced" | "origin_on_hold" | "too_soon" | "cooling_down";
+    }
+  /**
+   * The store that processes share did not work, and is left alone for `pauseMs`: tokens are asked for without it. `problem`
+   * is `timeout`, `garbage` for an answer or an entry that is not one of ours, or the code or name of what it threw.
+   */
+  | {
+      readonly type: "store_failed";
+      readonly operation: StoreOperation;
+      readonly problem: string;
+      readonly pauseMs: number;
     };
 
 /** Calls a listener at once, so that neither its exception nor its rejected promise reaches us. */

@@ -1,33 +1,13 @@
 import { createBudget } from "./budget.ts";
-import { after, type Scope } from "./deadline.ts";
+import { after } from "./deadline.ts";
 import { configError, isIamError, threw } from "./errors.ts";
+import type { Exchange, ExchangeRun } from "./exchange-run.ts";
 import type { ExchangeContext } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
-import type { Token } from "./token.ts";
 import type { TokenManagerConfig } from "./token-manager-options.ts";
 import { parseUrl, requireSecure, type TokenRequest } from "./token-request.ts";
-import {
-  type ParsedTokenResponse,
-  parseTokenErrorResponse,
-  parseTokenResponse,
-  type TokenResponse,
-} from "./token-response.ts";
+import { parseTokenErrorResponse, parseTokenResponse, type TokenResponse } from "./token-response.ts";
 import { unreachable } from "./transport.ts";
-
-/** One exchange: what it runs in, and what it leaves behind besides its result. */
-export interface ExchangeRun extends Scope {
-  /** How many attempts it may make with a grant that allows more than one. */
-  readonly attempts: number;
-  /** The secret that it sent: a refusal is remembered for that one only. */
-  secret?: string;
-  /** The secret could not be read: the token endpoint is not to blame. */
-  secretFailed?: boolean;
-  /** Where it asked last. */
-  url?: string;
-}
-
-/** Runs one exchange to its end: a checked token response, or an IamError. */
-export type Exchange = (run: ExchangeRun, previous: Token | undefined) => Promise<ParsedTokenResponse>;
 
 /** Makes the function that runs exchanges: deadlines per attempt and overall, retries, budget. Its state is the budget. */
 export function createExchange(config: TokenManagerConfig, source: ExchangeContext["source"]): Exchange {
@@ -37,7 +17,8 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
   async function readSecret(run: ExchangeRun): Promise<string> {
     if (!grant.secret) throw configError(`The grant ${grant.kind} has no secret.`);
     try {
-      run.secret = await grant.secret();
+      // A store that goes by the secret has read it for this exchange already.
+      run.secret ??= await grant.secret();
       return run.secret;
     } catch (error) {
       run.secretFailed = true;
@@ -66,8 +47,9 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
     });
   }
 
-  return async (run, previous) => {
-    const endsAt = clock.monotonicNow() + deadlineMs;
+  return async (run, held) => {
+    const totalMs = run.deadlineMs ?? deadlineMs;
+    const endsAt = clock.monotonicNow() + totalMs;
     const remainingMs = () => endsAt - clock.monotonicNow();
     let secret: Promise<string> | undefined;
 
@@ -98,10 +80,10 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
 
     try {
       return parseTokenResponse(
-        await withDeadline(run, deadlineMs, (signal) =>
+        await withDeadline(run, totalMs, (signal) =>
           grant.exchange({
             tokenEndpoint,
-            previous,
+            previous: held?.token,
             signal,
             send: (request) => send(request, signal),
             secret: () => (secret ??= readSecret(run)),

@@ -13,6 +13,8 @@ export interface Lifetime {
   readonly usableMs: number;
   /** At this age the server stops accepting it. */
   readonly lifetimeMs: number;
+  /** It came from a shared store, or stays for the sake of one: no token request was made for it. */
+  readonly shared?: boolean;
 }
 
 /**
@@ -32,9 +34,9 @@ export function ageMs(start: Instant, clock: Clock): number {
 }
 
 /** Where a token is in its life now. */
-export function freshness(life: Lifetime | undefined, clock: Clock): Freshness {
-  const age = life ? ageMs(life.start, clock) : Infinity;
-  return !life || age >= life.usableMs ? "expired" : age >= life.refreshMs ? "expiring" : "fresh";
+export function freshness({ start, refreshMs, usableMs }: Lifetime, clock: Clock): Freshness {
+  const age = ageMs(start, clock);
+  return age >= usableMs ? "expired" : age >= refreshMs ? "expiring" : "fresh";
 }
 
 /** Milliseconds until the server stops accepting a token. */

@@ -49,6 +49,12 @@ export interface Grant {
    * the same value again is up to the grant.
    */
   readonly retry: "safe" | "once";
+  /**
+   * What a shared store may go by. `secret`: the secret is random enough, as an API key is, to guard a token that others can
+   * see sealed. `identity`: the secret changes from exchange to exchange, and the identity alone tells whose token it is;
+   * takes a pepper. `never`: more is wanted of the answer than the access token. Default: secret and identity, with a pepper.
+   */
+  readonly sharing?: "secret" | "identity" | "never";
 }
 
 /**

@@ -20,10 +20,12 @@ export {
   TokenEndpointError,
   type TokenEndpointErrorOptions,
 } from "./errors.ts";
-export type { ExchangeReason, TokenManagerEvent } from "./events.ts";
+export type { ExchangeReason, StoreOperation, TokenManagerEvent } from "./events.ts";
+export type { SharedStore } from "./exchange-run.ts";
 export { type ExchangeContext, type Grant, oneRequest } from "./grant.ts";
 export { type IamAuthzGrantOptions, iamAuthzGrant } from "./iam-authz-grant.ts";
 export { type McspGrantOptions, mcspGrant } from "./mcsp-grant.ts";
+export { type MemoryStoreOptions, memoryStore } from "./memory-store.ts";
 export {
   ibmOrigins,
   type OriginOptions,
@@ -36,6 +38,7 @@ export { type PasswordGrantOptions, passwordGrant } from "./password-grant.ts";
 export { type RefreshTokenGrantOptions, refreshTokenGrant } from "./refresh-token-grant.ts";
 export { conceal, type SecretSource } from "./secret.ts";
 export { type AuthorizedRequest, sendAuthorized } from "./send-authorized.ts";
+export { type SharedStoreOptions, sharedStore } from "./shared-store.ts";
 export { type GivenToken, type StaticTokenGrantOptions, staticTokenGrant } from "./static-token-grant.ts";
 export type { Token } from "./token.ts";
 export {
@@ -45,6 +48,7 @@ export {
   type TokenManager,
 } from "./token-manager.ts";
 export type { TokenManagerOptions, WaitUntil } from "./token-manager-options.ts";
+export { createTokenPool, type TokenPool, type TokenPoolOptions } from "./token-pool.ts";
 export { buildTokenRequest, isSecure, type TokenRequest } from "./token-request.ts";
 export {
   type ParsedTokenResponse,
@@ -53,6 +57,7 @@ export {
   type TokenResponseFields,
   tokenResponse,
 } from "./token-response.ts";
+export type { StoredEntry, StoreLock, TokenStore } from "./token-store.ts";
 export { fetchTransport, type TokenTransport } from "./transport.ts";
 export type { TrustedProfileOptions } from "./trusted-profile.ts";
 export { type VpcInstanceGrantOptions, vpcInstanceGrant } from "./vpc-instance-grant.ts";

@@ -73,6 +73,7 @@ export function mcspGrant(apiKey: SecretSource, options: McspGrantOptions): Gran
       definedFields({ url, ...scoped, caller_ext_claim: callerExtClaim && JSON.stringify(callerExtClaim) }),
     secret: secretReader(apiKey, "API key"),
     retry: "safe",
+    sharing: "secret",
     exchange: ({ secret, send }) =>
       advised(advice, async () => {
         const endpoint = `${url}${scoped ? `${scoped.path}?${scoped.query}` : "/siusermgr/api/1.0/apikeys/token"}`;

@@ -20,15 +20,16 @@ export const maxRedirects = 20;
  */
 export function redirectTarget(
   { status, headers }: { readonly status: number; readonly headers: Headers },
-  from: URL,
+  sentTo: string,
   method: string,
 ): RedirectTarget | undefined {
   // The status first: it costs a tenth of a look into the headers, and is enough for nearly every response.
   const location = /^30[12378]$/.test(`${status}`) ? headers.get("location") : null;
   if (location === null) return undefined;
+  const from = new URL(sentTo);
   const url = parseUrl(location, from);
   if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new TypeError(`Redirect of ${from.origin} to a location that is not an http(s) URL`);
+    throw new TypeError(`Redirect of ${from.origin} to no http(s) URL`);
   url.hash ||= from.hash;
   const keepsBody = status === 303 ? /^(GET|HEAD)$/.test(method) : status > 303 || method !== "POST";
   return { url, method: keepsBody ? method : "GET", keepsBody, crossOrigin: url.origin !== from.origin };

@@ -61,6 +61,8 @@ export function refreshTokenGrant(options: RefreshTokenGrantOptions): Grant {
     kind: "refresh_token",
     identity: () => ({ client_id: clientId, ...(primary && identityWithin("primary", primary)) }),
     secret: async () => (await tokens.read()) ?? (await primary?.secret?.()) ?? "",
+    // Each process has refresh tokens of its own, which a token of another would not bring on.
+    sharing: "never",
     get retry() {
       return primary && tokens.areSpent() ? primary.retry : "once";
     },

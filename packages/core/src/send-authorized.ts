@@ -29,8 +29,6 @@ export interface AuthorizedRequest<Response> {
   readonly signal?: AbortSignal | null | undefined;
   /** Keeps the runtime awake for what goes on in the background. */
   readonly waitUntil?: WaitUntil | undefined;
-  /** A redirect that the client follows: an origin that may not have the token gets none, whatever the option says. */
-  readonly mayPass?: boolean | undefined;
 }
 
 /**
@@ -61,39 +59,50 @@ export interface AuthorizedRequest<Response> {
  * ```
  */
 export async function sendAuthorized<Response>(request: AuthorizedRequest<Response>): Promise<Response> {
-  const { manager, hasAuthorization, replayable, waitUntil } = request;
-  const signal = request.signal ?? undefined;
-  const { allowed, url } = request.origins.judge(request.url, {
-    mayPass: hasAuthorization || request.mayPass || undefined,
-  });
+  const { manager, hasAuthorization, waitUntil } = request;
+  const { allowed, url } = request.origins.judge(request.url, { mayPass: hasAuthorization || undefined });
   if (!allowed || hasAuthorization) return request.send(undefined, url);
 
   const { origin } = url;
-  let token = manager.peek() ?? (await manager.getToken({ signal, waitUntil }));
-  for (let replayed = false; ; replayed = true) {
-    const response = await request.send(token, url);
-    if (!request.isUnauthorized(response)) manager.accepted(token, origin);
-    else if (!replayed) {
-      const rejected = token;
-      const replacement = manager.getToken({
-        rejected,
-        origin,
-        waitUntil,
-        signal: replayable ? signal : undefined,
-      });
-      if (!replayable) inBackground(replacement, waitUntil);
-      // None can be had now: the resource's own 401 is then the honest answer.
-      else {
-        token = await replacement.catch((error: unknown) => {
-          if (isIamError(error)) return rejected;
-          throw error;
-        });
-        if (token.accessToken !== rejected.accessToken) {
-          await request.discard?.(response);
-          continue;
-        }
-      }
-    }
+  const token =
+    manager.peek() ?? (await manager.getToken({ signal: request.signal ?? undefined, waitUntil }));
+  const response = await request.send(token, url);
+  if (request.isUnauthorized(response)) {
+    return afterRefusal(request, { token, response, origin, send: (other) => request.send(other, url) });
+  }
+  manager.accepted(token, origin);
+  return response;
+}
+
+/** A request that was answered 401 with the token on it. */
+export interface Refused<Response> {
+  readonly token: Token;
+  readonly response: Response;
+  readonly origin: string;
+  /** Sends it once more. */
+  send(token: Token): Promise<Response>;
+}
+
+/** What follows a 401: the token is replaced, and the request is replayed at most once. */
+export async function afterRefusal<Response>(
+  request: Omit<AuthorizedRequest<Response>, "origins" | "url" | "hasAuthorization" | "send">,
+  { token, response, origin, send }: Refused<Response>,
+): Promise<Response> {
+  const { manager, replayable, waitUntil } = request;
+  const signal = (replayable && request.signal) || undefined;
+  const replacing = manager.getToken({ rejected: token, origin, waitUntil, signal });
+  if (!replayable) {
+    inBackground(replacing, waitUntil);
     return response;
   }
+  const replacement = await replacing.catch((error: unknown) => {
+    if (isIamError(error)) return token;
+    throw error;
+  });
+  // None can be had now: the resource's own 401 is then the honest answer.
+  if (replacement.accessToken === token.accessToken) return response;
+  await request.discard?.(response);
+  const answer = await send(replacement);
+  if (!request.isUnauthorized(answer)) manager.accepted(replacement, origin);
+  return answer;
 }

@@ -16,9 +16,10 @@ export function overSource(
   source: Grant,
   form: (access_token: string) => Readonly<Record<string, string | undefined>>,
   advice: Advice,
-): Pick<Grant, "secret" | "retry" | "exchange"> {
+): Pick<Grant, "secret" | "sharing" | "retry" | "exchange"> {
   return {
     ...(source.secret && { secret: source.secret }),
+    ...(source.sharing && { sharing: source.sharing }),
     retry: "safe",
     async exchange(context) {
       const { tokenEndpoint } = context;

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "./clock.ts";
 import { configError } from "./errors.ts";
 import type { TokenManagerEvent } from "./events.ts";
+import type { SharedStore } from "./exchange-run.ts";
 import type { Grant } from "./grant.ts";
 import { isBrowser } from "./runtime.ts";
 import { resolveTokenEndpoint } from "./token-request.ts";
@@ -22,6 +23,8 @@ export interface TokenManagerOptions {
   transport?: TokenTransport | undefined;
   /** The fetch of the default transport. Default: `globalThis.fetch`, looked up for each request. */
   fetch?: typeof globalThis.fetch | undefined;
+  /** Shares tokens with other processes: `sharedStore(redisStore({ client }))`. Default: none, each process asks for itself. */
+  store?: SharedStore | undefined;
   /** Hears what happens. What it throws is ignored. */
   onEvent?: ((event: TokenManagerEvent) => unknown) | undefined;
   /** Keeps the runtime awake for a background refresh; can also be given to each `getToken`. */
@@ -63,8 +66,9 @@ export type TokenManagerConfig = TokenManagerOptions & {
 
 /** Reads the options of a token manager. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
-  const { grant, allowBrowser, tokenEndpoint } = options ?? {};
+  const { grant, allowBrowser, store, tokenEndpoint } = options ?? {};
   if (typeof grant?.exchange !== "function") throw configError("createTokenManager needs a grant.");
+  if (store && !store.share) throw configError("store must be made with sharedStore.");
   if (grant.secret && !allowBrowser && isBrowser()) {
     throw configError("A secret is public in a browser: get tokens from your server, or set allowBrowser.");
   }

@@ -3,7 +3,8 @@ import { after, type Scope, within } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import { type ExchangeReason, inBackground, tell } from "./events.ts";
 import { createExchange } from "./exchange.ts";
-import { ageMs, freshness, type Lifetime, lifetimeFrom, remainingMs } from "./expiry.ts";
+import type { Exchanged, Lease } from "./exchange-run.ts";
+import { ageMs, freshness, lifetimeFrom, remainingMs } from "./expiry.ts";
 import type { Flight } from "./flight.ts";
 import type { Grant } from "./grant.ts";
 import { forgive, isOnHold, type Refusals, refusalBy } from "./refusals.ts";
@@ -14,7 +15,7 @@ import {
   type TokenManagerOptions,
   type WaitUntil,
 } from "./token-manager-options.ts";
-import { invalidResponse, type ParsedTokenResponse } from "./token-response.ts";
+import { invalidResponse } from "./token-response.ts";
 
 /** What a caller wants of `getToken`. */
 export interface GetTokenOptions {
@@ -49,11 +50,6 @@ export interface TokenManager {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A token that is held. */
-interface Lease extends Lifetime {
-  readonly token: Token;
-}
-
 /** Nobody asks the token endpoint until then; monotonic milliseconds. */
 interface CoolDown {
   readonly error: TokenEndpointError;
@@ -86,29 +82,31 @@ const secretCheckIntervalMs = 1000;
 export function createTokenManager(options: TokenManagerOptions): TokenManager {
   const config = readTokenManagerOptions(options);
   const { clock, grant, random, onEvent, deadlineMs, joinTimeoutMs } = config;
-  const exchange = createExchange(config, sourceToken);
+  const own = createExchange(config, sourceToken);
+  const exchange = config.store?.share(own, config) ?? own;
   const refusals: Refusals = new Map();
   const sources = new Map<Grant, TokenManager>();
   /** Where the callers wait. */
   const waiting: Scope = { clock, background: false, ends: new Set() };
 
-  let lease: Lease | undefined;
+  let lease = config.store?.kept;
   let flight: Flight<Lease> | undefined;
   let coolDown: CoolDown | undefined;
   let failures = 0;
   let sequence = 0;
-  let generation = 0;
+  /** From 1, because 0 is no token's. */
+  let generation = 1;
   /** Exchanges up to this one began too early to be held: a newer token, or a rejection, came after that. */
   let fence = 0;
   /** The token that was rejected, until the next exchange has ended. */
   let suspect: Lease | undefined;
-  /** A rejected token was dropped, and the exchange that replaces it has not begun. */
-  let replacing = false;
+  /** A rejected token that was dropped, while the exchange that replaces it has not begun. */
+  let replacing: string | undefined;
   let forcedAt = -Infinity;
   let disposed = false;
 
   function peek(): Token | undefined {
-    return freshness(lease, clock) === "fresh" ? lease?.token : undefined;
+    return lease && freshness(lease, clock) === "fresh" ? lease.token : undefined;
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
@@ -140,6 +138,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         held = await obtain(held, signal);
         if (!held) continue;
         if (satisfies(held)) return held.token;
+        // Another process began its life earlier. An exchange of our own is next.
+        if (held.shared) continue;
       }
       throw configError(`minValidityMs is more than the ${held.lifetimeMs} ms that tokens live.`);
     }
@@ -187,22 +187,25 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   function usable(): Lease | undefined {
-    return freshness(lease, clock) === "expired" ? undefined : lease;
+    return lease && freshness(lease, clock) !== "expired" ? lease : undefined;
   }
 
   function begin(wanted: ExchangeReason): Flight<Lease> {
-    const reason = replacing ? "rejected" : wanted;
+    const rejected = replacing;
+    const reason = rejected ? "rejected" : wanted;
     // Not when it was rejected: an exchange that was under way then may have held this one up.
-    if (replacing) forcedAt = clock.monotonicNow();
-    replacing = false;
+    if (rejected) forcedAt = clock.monotonicNow();
+    replacing = undefined;
     let stopBeating = () => {};
     const current: Flight<Lease> = {
       reason,
+      rejected,
       clock,
       background: reason === "expiring",
+      maxAttempts: 3,
       // Asked after each: a refresh whose token expires meanwhile has callers that wait for it.
       get attempts() {
-        return failures === 0 && reason !== "rejected" && !usable() ? 3 : 1;
+        return failures === 0 && reason !== "rejected" && !usable() ? this.maxAttempts : 1;
       },
       ends: new Set(),
       sequence: ++sequence,
@@ -227,14 +230,14 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     const { reason, start } = current;
     tell(onEvent, { type: "exchange_started", reason });
     try {
-      return commit(current, await exchange(current, lease?.token));
+      return commit(current, await exchange(current, lease));
     } catch (cause) {
       const error = cause as TokenEndpointError;
       if (flight === current) {
         if (suspect && error.retryable) {
           // No answer: other origins may still accept it. Due at once, so that it does not stay longer than it must.
           lease = { ...suspect, refreshMs: 0 };
-          replacing = false;
+          replacing = undefined;
         }
         suspect = undefined;
       }
@@ -252,11 +255,12 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     }
   }
 
-  function commit({ sequence, reason, start }: Flight<Lease>, parsed: ParsedTokenResponse): Lease {
+  function commit({ sequence, reason, start }: Flight<Lease>, parsed: Exchanged): Lease {
     const { lifetimeMs = Infinity } = parsed;
     const held = usable();
-    let life = lifetimeFrom(start, lifetimeMs, random);
-    if (held?.token.accessToken === parsed.accessToken) {
+    let life = parsed.life ?? lifetimeFrom(start, lifetimeMs, random);
+    const same = held?.token.accessToken === parsed.accessToken;
+    if (held && same && !life.shared) {
       // A server that gives the same token until it expires would be asked again by every call from now on. And it
       // cannot have become younger.
       if (remainingMs(held, clock) < remainingMs(life, clock)) life = held;
@@ -265,17 +269,20 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (freshness(life, clock) === "expired")
       throw invalidResponse(`a token of ${lifetimeMs / 1000} s that expired on the way`);
     const expiresAt = life.lifetimeMs === Infinity ? undefined : life.start.wall + life.lifetimeMs;
-    const next: Lease = { ...life, token: createToken(parsed, start.wall, expiresAt) };
+    const next: Lease = { ...life, token: createToken(parsed, life.start.wall, expiresAt) };
     const committed = sequence > fence && !disposed;
     if (committed) {
       fence = sequence;
       failures = 0;
       coolDown = suspect = undefined;
-      generation++;
+      // The same one, kept for the sake of others, replaces nothing.
+      if (!same) generation++;
       lease = next;
+      config.store?.keep?.(next);
     }
     const durationMs = clock.monotonicNow() - start.monotonic;
-    tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed });
+    const shared = life.shared === true;
+    tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed, shared });
     return next;
   }
 
@@ -285,7 +292,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (flight !== current || disposed || secretFailed) return 0;
     const held = usable();
     const usableMs = held && held.usableMs - ageMs(held.start, clock);
-    const ms = coolDownMs(error, ++failures, usableMs, random);
+    failures++;
+    const ms = current.pauseMs ?? coolDownMs(error, failures, usableMs, random);
     const secretCheckedAt = clock.monotonicNow();
     coolDown = { error, until: secretCheckedAt + ms, secret, secretCheckedAt };
     return ms;
@@ -321,7 +329,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
             : "replacing";
     if (outcome === "replacing") {
       fence = sequence;
-      replacing = true;
+      replacing = accessToken;
       suspect = lease;
       lease = undefined;
     }

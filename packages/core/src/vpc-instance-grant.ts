@@ -64,6 +64,8 @@ export function vpcInstanceGrant(options: VpcInstanceGrantOptions = {}): Grant {
     kind: "vpc-instance",
     identity: () => ({ url, ...definedFields(profileFields(options)) }),
     ...(isMetadataAddress(url) && { allowInsecure: true }),
+    // Without a profile the token is that of this instance's own, whichever that is.
+    sharing: Object.keys(definedFields(profileFields(options))).length > 0 ? "identity" : "never",
     // Who does not answer at such an address will not at the second attempt.
     retry: "once",
     exchange: ({ send }) =>

@@ -455,7 +455,7 @@ test("whatever a Location says, a redirect leads to http(s) or fails with a Type
   holds([status, method, location], (code, sent, text) => {
     const headers = outcome(() => new Headers({ location: text }));
     if ("error" in headers) return;
-    const result = outcome(() => redirectTarget({ status: code, headers: headers.value }, base, sent));
+    const result = outcome(() => redirectTarget({ status: code, headers: headers.value }, base.href, sent));
     if ("error" in result) {
       expect(result.error).toBeInstanceOf(TypeError);
       expect(show(result.error)).not.toContain(canary);

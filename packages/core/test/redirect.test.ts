@@ -5,7 +5,7 @@ const from = { url: new URL("https://api.example.com/v1/things?x=1#part"), metho
 
 function target(location: string | undefined, status = 302, origin: { url: URL; method: string } = from) {
   const headers = new Headers(location === undefined ? {} : { location });
-  return redirectTarget({ status, headers }, origin.url, origin.method);
+  return redirectTarget({ status, headers }, origin.url.href, origin.method);
 }
 
 describe("a redirect", () => {
@@ -81,12 +81,6 @@ describe("a redirect", () => {
   ])("to %s fails with a TypeError, as fetch does, that does not show where to", (location) => {
     expect(() => target(location)).toThrow(TypeError);
     expect(() => target(location)).toThrow(/^(?!.*(passwd|99999|alert)).*redirect/i);
-  });
-
-  test("leaves the URL that it came from as it was", () => {
-    const url = new URL("https://api.example.com/#part");
-    target("https://evil.example/", 302, { url, method: "GET" });
-    expect(url.href).toBe("https://api.example.com/#part");
   });
 
   test("is followed as often as Fetch does", () => {

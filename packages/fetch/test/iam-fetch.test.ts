@@ -144,6 +144,50 @@ describe("what is asked for", () => {
     expect(await echo(await answer)).toMatchObject({ path: "/resource" });
   });
 
+  test("a URL that only looks like the one before is judged by itself", async () => {
+    const { manager } = await stage();
+    const sent: unknown[] = [];
+    const below: typeof fetch = async (input) => {
+      sent.push(input);
+      return new Response();
+    };
+    const home = "https://api.example.com";
+    const fetch = iamFetch({ manager, origins: [home], fetch: below });
+    await fetch(`${home}/first`);
+    const likes = [
+      ...["", ":8443", ".", ".evil.example", "@evil.example", ":a@evil.example", "%2f@evil.example", "evil"],
+      ...["\\@evil.example", "\t@evil.example", "\n.evil.example", "?@evil.example", "#@evil.example"],
+    ].map((tail) => `${home}${tail}/things`);
+    likes.push(`x${home}/`, `http${home.slice(5)}/`, `https:/${home.slice(7)}.evil.example/`);
+    for (const url of likes) {
+      const { origin, username, password } = URL.canParse(url) ? new URL(url) : {};
+      if (origin === home && !username && !password) await fetch(url);
+      else await expect(fetch(url)).rejects.toMatchObject({ code: "ERR_IAM_ORIGIN_NOT_ALLOWED" });
+    }
+    expect(sent.map((url) => new URL(String(url)).origin)).toEqual(sent.map(() => home));
+    expect(sent.length).toBeLessThan(likes.length);
+  });
+
+  test("whatever comes behind an origin and a slash does not change the origin", () => {
+    for (const home of [
+      "https://api.example.com",
+      "http://127.0.0.1:8080",
+      "http://[::1]:80",
+      "https://xn--bcher-kva.example",
+    ]) {
+      const { origin } = new URL(home);
+      for (let code = 0; code < 0x3100; code++) {
+        const character = String.fromCharCode(code);
+        for (const tail of [
+          `${character}@evil.example/`,
+          `${character}${character}evil.example`,
+          `..${character}/x`,
+        ])
+          expect(new URL(`${origin}/${tail}`).origin === origin, `U+${code.toString(16)}`).toBe(true);
+      }
+    }
+  });
+
   test("a scheme that is not http is refused as an origin", async () => {
     const { make } = await stage();
     const error: unknown = await make()("data:text/plain,hello").catch((thrown: unknown) => thrown);
@@ -358,7 +402,7 @@ describe("redirects", () => {
   test("nor can a Request that does not tell the length of its body, and the error says what can", async () => {
     const { make, from } = await redirecting(308);
     const init = { method: "POST", body: "text" };
-    await expect(make()(new Request(from, init))).rejects.toThrow(/Give fetch a text or bytes as body/);
+    await expect(make()(new Request(from, init))).rejects.toThrow(/give text or bytes/);
   });
 
   test("a stream follows a redirect that does not want it", async () => {

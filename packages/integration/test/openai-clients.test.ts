@@ -45,14 +45,14 @@ describe("the OpenAI SDK with iamFetch as its fetch", () => {
     expect(iam.emulator.counters.resourceRequestsByStatus).toEqual({ 200: 2, 401: 1 });
   });
 
-  test("fails with our error among its causes when IAM refuses the key", async () => {
+  test("fails with its own connection error, ours as the cause, when IAM refuses the key", async () => {
     const iam = await authorized();
     iam.emulator.apiKeys.disable(iam.emulator.apiKey);
     const error: unknown = await clientOf(iam)
       .models.list()
       .catch((reason: unknown) => reason);
-    expect(error).toBeInstanceOf(Error);
-    expect(isIamError(error) || (error instanceof Error && isIamError(error.cause))).toBe(true);
+    expect(error).toBeInstanceOf(OpenAI.APIConnectionError);
+    expect(isIamError((error as Error).cause)).toBe(true);
   });
 });
 

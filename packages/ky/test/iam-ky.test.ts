@@ -181,6 +181,17 @@ describe("a 401", () => {
     expect((await api(request)).status).toBe(status);
   });
 
+  test("is replayed without ky's delay, even when ky would retry a 401 itself", async () => {
+    const { manager, resource, origins, emulator } = await emulated();
+    const delay = vi.fn(() => 60_000);
+    const retry = { limit: 3, methods: ["post"], statusCodes: [401], delay };
+    const api = ky.extend(iamKy({ manager, origins })).extend({ retry });
+    await api.get(resource);
+    emulator.revokeAll();
+    expect((await api.post(resource, { json: { a: 1 } })).status).toBe(200);
+    expect(delay).not.toHaveBeenCalled();
+  });
+
   test("takes none of ky's retries, and a later 503 still has all of them", async () => {
     const { manager, resource, origins, emulator } = await emulated();
     const retry = { limit: 1, delay: () => 1 };

@@ -1,10 +1,22 @@
-import { apiKeyGrant, createTokenManager } from "@iam/core";
-import { credentialsFromEnvironment, defaultGrant, secretFile } from "@iam/credentials";
+import { createTokenManager } from "@iam/core";
+import {
+  credentialsFromEnvironment,
+  crTokenFile,
+  defaultGrant,
+  secretFile,
+  serviceFromEnvironment,
+} from "@iam/credentials";
 
-export const manager = createTokenManager(credentialsFromEnvironment({ service: "cloudant", env: {} }));
-createTokenManager(defaultGrant({ vpc: true }));
-createTokenManager({ grant: apiKeyGrant(secretFile("/run/secrets/key")) });
-// @ts-expect-error: the name of a service is text
-credentialsFromEnvironment({ service: 1 });
-// @ts-expect-error: an option that does not exist
-defaultGrant({ profile: "p" });
+createTokenManager(credentialsFromEnvironment());
+createTokenManager(credentialsFromEnvironment({ service: "cloudant", env: { CLOUDANT_APIKEY: "key" } }));
+createTokenManager(defaultGrant({ profileName: "profile", vpc: { version: "2025-08-26" } }));
+export const secrets: (() => string)[] = [secretFile("key"), crTokenFile(), crTokenFile(["a", "b"])];
+
+const service = serviceFromEnvironment({ service: "cloudant" });
+export const url: string | undefined = service.url;
+if (service.authType === "basic") service.password() satisfies string;
+else if (service.authType !== "noAuth") createTokenManager(service);
+// @ts-expect-error: a service may want no token
+createTokenManager(service);
+// @ts-expect-error: a service has a name
+serviceFromEnvironment({});

@@ -68,8 +68,7 @@ function isCanonical(segment: string): boolean {
 export function parseHeader(segment: string, algorithms: readonly string[]): TokenHeader {
   const members = jsonObject(decoded(segment));
   if (members === undefined) throw refusal("header", "The header of the token is no JSON object.");
-  if (hasDuplicateMembers(members.text, countMembers(members.value)))
-    throw refusal("duplicate", "The header of the token has a member twice.");
+  if (members.twice) throw refusal("duplicate", "The header of the token has a member twice.");
   const { alg, kid, typ, cty, ...others } = members.value;
   if (typeof alg !== "string" || !algorithms.includes(alg))
     throw refusal("algorithm", `The token is not signed by ${algorithms.join(" or ")}.`);
@@ -98,15 +97,16 @@ function decoded(segment: string): Uint8Array {
   }
 }
 
-/** A JSON object out of bytes, with its text; undefined for anything else. */
+/** A JSON object out of bytes, and whether it has a member twice; undefined for anything else. */
 export function jsonObject(
   bytes: Uint8Array,
-): { readonly text: string; readonly value: Record<string, unknown> } | undefined {
+): { readonly value: Record<string, unknown>; readonly twice: boolean } | undefined {
   try {
     const text = decoder.decode(bytes);
     const value: unknown = JSON.parse(text);
-    return isObject(value) ? { text, value } : undefined;
+    return isObject(value) ? { value, twice: hasDuplicateMembers(text, value) } : undefined;
   } catch {
+    // Not UTF-8, not JSON, or nested so deep that nobody means well.
     return undefined;
   }
 }
@@ -114,12 +114,4 @@ export function jsonObject(
 /** Whether a value out of JSON is an object. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** How many members a value out of JSON has, at any depth. */
-export function countMembers(value: unknown): number {
-  if (typeof value !== "object" || value === null) return 0;
-  let members = 0;
-  for (const member of Object.values(value)) members += 1 + countMembers(member);
-  return Array.isArray(value) ? members - value.length : members;
 }

@@ -1,5 +1,4 @@
 import { compactVerify } from "jose";
-import { hasDuplicateMembers } from "./duplicate-members.ts";
 import { checkClaims, type IamClaims } from "./iam-claims.ts";
 import { createIntrospection } from "./introspection.ts";
 import { createKeySet, type WaitUntil } from "./key-set.ts";
@@ -19,7 +18,7 @@ export interface VerifyOptions {
 /** Judges incoming tokens of one issuer. */
 export interface Verifier {
   /**
-   * The claims of a good token, frozen.
+   * The claims of a good token; frozen, unless there is no cache.
    *
    * Errors: a `BearerError` (`ERR_IAM_BEARER`, status 401) whose `reason` says what is wrong with the token;
    * `ERR_IAM_VERIFICATION_UNAVAILABLE` when that cannot be told, because keys or introspection cannot be had.
@@ -105,12 +104,20 @@ export function createVerifier(options?: VerifierOptions): Verifier {
     const imported = published.imported(header.alg);
     // Not awaited without need: a turn of the queue costs a hundredth of a verification.
     const key = imported instanceof Promise ? await importedKey(imported) : imported;
-    const claims = readClaims(await verifiedPayload(token, header.alg, key));
+    let payload: Uint8Array;
+    try {
+      ({ payload } = await compactVerify(token, key, { algorithms: [header.alg] }));
+    } catch {
+      throw notSigned(token);
+    }
+    const claims = readClaims(payload);
     const wallNow = clock.wallNow();
     checkClaims(claims, config, wallNow / 1000);
     // The headers of good tokens are few: one for each key.
     if (headers.size < 16) headers.set(segment, header);
     if (cacheKey !== undefined) {
+      // Everybody who shows the token is given them, and none of them may change them.
+      freeze(claims);
       cache?.set(cacheKey, {
         claims,
         kid: header.kid,
@@ -141,28 +148,16 @@ async function importedKey(imported: Promise<VerificationKey>): Promise<Verifica
   }
 }
 
-async function verifiedPayload(token: string, alg: string, key: VerificationKey): Promise<Uint8Array> {
-  try {
-    return (await compactVerify(token, key, { algorithms: [alg] })).payload;
-  } catch {
-    throw notSigned(token);
-  }
-}
-
-/** The claims, frozen all the way down: everybody who shows the same token is given the same object. */
 function readClaims(payload: Uint8Array): Record<string, unknown> {
   const members = jsonObject(payload);
   if (members === undefined) throw refusal("claims", "The claims of the token are no JSON object.");
-  if (hasDuplicateMembers(members.text, freeze(members.value)))
-    throw refusal("duplicate", "The token has a claim twice.");
+  if (members.twice) throw refusal("duplicate", "The token has a claim twice.");
   return members.value;
 }
 
-/** Freezes a value out of JSON, and counts its members. */
-function freeze(value: unknown): number {
-  if (typeof value !== "object" || value === null) return 0;
+/** Freezes a value out of JSON all the way down. */
+function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
   Object.freeze(value);
-  let members = 0;
-  for (const member of Object.values(value)) members += 1 + freeze(member);
-  return Array.isArray(value) ? members - value.length : members;
+  for (const member of Object.values(value)) freeze(member);
 }

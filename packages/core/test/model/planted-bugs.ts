@@ -217,6 +217,27 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    bug: "keeps its callers waiting for as long as Retry-After says",
+    caughtBy: "I1, I2, I4: events",
+    changes: [["retry.ts", "return retryable && delayMs < remainingMs ?", "return retryable ?"]],
+  },
+  {
+    bug: "does not remember a token for callers that bring a signal",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    changes: [
+      [
+        manager,
+        "if (held !== undefined && satisfies(held)) {",
+        "if (held !== undefined && satisfies(held) && !signal) {",
+      ],
+    ],
+  },
+  {
+    bug: "tells nobody that a token was rejected",
+    caughtBy: "I1, I2, I4: events",
+    changes: [[manager, 'tell(onEvent, { type: "token_rejected", origin, outcome });', ""]],
+  },
+  {
     bug: "asks for each call whether a refused key is still refused",
     caughtBy: "I1, I2, I4: events",
     changes: [["retry.ts", "? 30_000", "? 0"]],

@@ -99,7 +99,7 @@ const none = Number.NEGATIVE_INFINITY;
 const disposedOutcome = "failed ERR_IAM_CONFIG";
 
 /** The numbers of design items 3, 5, 9, 13 and 16, in milliseconds. */
-export const rules = {
+const rules = {
   attemptMs: 4000,
   exchangeMs: 9000,
   joinMs: 2000,

@@ -13,10 +13,10 @@ for (let turn = 0; performance.now() < endsAt; turn++) {
     await runSchedules(core, { runs: 1000, theme, seed });
   } catch (error) {
     console.error(error);
-    console.error(`A schedule about "${theme}" fails. Run it again with SCHEDULES_SEED, SCHEDULES_PATH and`);
     console.error(
-      "SCHEDULES_REPLAY_PATH as printed above: vitest run packages/core/test/model/schedules.test.ts",
+      "Run it again with SCHEDULES_SEED, SCHEDULES_PATH and SCHEDULES_REPLAY_PATH as printed above:",
     );
+    console.error(`pnpm exec vitest run packages/core/test/model/schedules.test.ts -t "about ${theme}"`);
     process.exit(1);
   }
   runs += 1000;

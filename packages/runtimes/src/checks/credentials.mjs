@@ -1,21 +1,50 @@
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createTokenManager } from "@iam/core";
-import { credentialsFromEnvironment } from "@iam/credentials";
+import { credentialsFromEnvironment, crTokenFile, defaultGrant } from "@iam/credentials";
 import { expect } from "../scene.mjs";
 
+/** Where `ibm-credentials.env` is. */
+const source = dirname(dirname(fileURLToPath(import.meta.url)));
+
+async function isAccepted(credentials, { iam, managerOptions }) {
+  const manager = createTokenManager({ ...managerOptions, ...credentials });
+  const { accessToken } = await manager.getToken();
+  const headers = { authorization: `Bearer ${accessToken}` };
+  expect((await fetch(`${iam}/resource`, { headers })).status === 200, "a token that is accepted");
+}
+
 export const credentials = {
-  async "key of the environment"(scene) {
-    const env = { IBMCLOUD_API_KEY: scene.apiKey };
-    const manager = createTokenManager({ ...credentialsFromEnvironment({ env }), ...scene.managerOptions });
-    expect((await manager.getToken()).tokenType === "Bearer", "a token");
+  async "from the environment"(scene) {
+    const env = { SVC_APIKEY: scene.apiKey, SVC_AUTH_URL: `${scene.iam}/` };
+    const found = credentialsFromEnvironment({ service: "svc", env, cwd: "/", home: "/" });
+    expect(found.source === "environment", "the environment as the source");
+    await isAccepted(found, scene);
   },
-  async "properties of a service"(scene) {
-    const env = {
-      MY_SERVICE_APIKEY: scene.apiKey,
-      MY_SERVICE_AUTH_URL: scene.iam,
-      MY_SERVICE_URL: scene.iam,
-    };
-    const found = credentialsFromEnvironment({ service: "my-service", env });
-    expect(found.url === scene.iam, "the service's own URL");
-    expect((await createTokenManager(found).getToken()).tokenType === "Bearer", "a token");
+  async "from a file"(scene) {
+    const found = defaultGrant({ service: "svc", env: {}, cwd: source, home: "/" });
+    expect(found.links.at(-1)?.name === "credentials file", "the file as the source");
+    await isAccepted(found, scene);
+  },
+  async "of this process"() {
+    try {
+      credentialsFromEnvironment({ service: "a-service-that-is-not-configured" });
+    } catch (error) {
+      expect(
+        error.code === "ERR_IAM_CONFIG" && error.message.includes("ibm-credentials.env"),
+        `a list, not ${error}`,
+      );
+      return;
+    }
+    expect(false, "an error");
+  },
+  async "a file that is missing"() {
+    try {
+      crTokenFile("/no/such/file")();
+    } catch (error) {
+      expect(error.message.endsWith("/no/such/file does not exist."), `the name of the file in: ${error}`);
+      return;
+    }
+    expect(false, "an error");
   },
 };

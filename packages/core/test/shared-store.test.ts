@@ -1,0 +1,729 @@
+import { describe, expect, test } from "vitest";
+import {
+  apiKeyGrant,
+  createTokenManager,
+  type Grant,
+  memoryStore,
+  sharedStore,
+  type TokenManager,
+  type TokenManagerEvent,
+  type TokenStore,
+  tokenResponse,
+} from "../src/index.ts";
+import { apiKey, createFleet, settle } from "./fleet.ts";
+
+const pepper = crypto.getRandomValues(new Uint8Array(32));
+const failing =
+  (status: number, fields: { retryAfter?: string } = {}) =>
+  () =>
+    tokenResponse({
+      status,
+      body: JSON.stringify({ errorCode: status === 400 ? "BXNIM0415E" : undefined }),
+      ...fields,
+    });
+const unreachable = () => {
+  throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
+};
+
+describe("one exchange for everybody", () => {
+  test("a second process takes the token of the first, and makes no token request", async () => {
+    const fleet = createFleet();
+    const [one, two] = [fleet.process(), fleet.process()];
+    const first = await one.getToken();
+    await fleet.clock.advance(600_000);
+    const second = await two.getToken();
+    expect(second.accessToken).toBe(first.accessToken);
+    expect(second.expiresAt).toBe(first.expiresAt);
+    expect(fleet.requests).toHaveLength(1);
+    expect(fleet.events.filter(({ type }) => type === "exchange_succeeded")).toMatchObject([
+      { shared: false },
+      { shared: true },
+    ]);
+  });
+
+  test("100 processes that start at once make one grant, and wait no longer than it and the next poll", async () => {
+    const fleet = createFleet();
+    fleet.latencyMs = 400;
+    const outcomes = await Promise.all(
+      Array.from({ length: 100 }, () => fleet.process())
+        .map((manager) => manager.getToken())
+        .map((token) => fleet.within(5_000, token)),
+    );
+    expect(fleet.requests).toHaveLength(1);
+    expect(new Set(outcomes.map(({ value }) => value?.accessToken))).toEqual(new Set(["token-1"]));
+    expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThanOrEqual(400 + 250);
+  });
+
+  test("a process takes the token that is past its refresh point rather than wait, and refreshes it beside", async () => {
+    const fleet = createFleet();
+    await fleet.process().getToken();
+    await fleet.clock.advance(3_500_000);
+    const late = fleet.process();
+    expect((await late.getToken()).accessToken).toBe("token-1");
+    expect((await late.getToken()).accessToken).toBe("token-1");
+    await settle();
+    expect((await late.getToken()).accessToken).toBe("token-2");
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("an expired token is not served, whatever the store still has", async () => {
+    const fleet = createFleet();
+    await fleet.process().getToken();
+    await fleet.clock.advance(3_590_000);
+    expect((await fleet.process().getToken()).accessToken).toBe("token-2");
+  });
+
+  test("what differs in key, client, scope or endpoint shares nothing", async () => {
+    const fleet = createFleet();
+    const grants = [
+      apiKeyGrant(apiKey),
+      apiKeyGrant(`${apiKey}x`),
+      apiKeyGrant(apiKey, { scope: "a" }),
+      apiKeyGrant(apiKey, { clientId: "a", clientSecret: "b" }),
+    ];
+    const tokens = new Set<string>();
+    for (const grant of grants) tokens.add((await fleet.process({ grant }).getToken()).accessToken);
+    tokens.add(
+      (await fleet.process({ tokenEndpoint: "https://other.example/token" }).getToken()).accessToken,
+    );
+    expect(tokens.size).toBe(5);
+  });
+
+  test("a rotated secret makes old entries misses", async () => {
+    const fleet = createFleet();
+    let key = apiKey;
+    const process = () => fleet.process({ grant: apiKeyGrant(() => key) });
+    await process().getToken();
+    key = `${apiKey}-rotated`;
+    expect((await process().getToken()).accessToken).toBe("token-2");
+    key = apiKey;
+    expect((await process().getToken()).accessToken).toBe("token-1");
+  });
+
+  test("the secret is read once for each exchange", async () => {
+    const fleet = createFleet();
+    let reads = 0;
+    const grant = apiKeyGrant(() => {
+      reads++;
+      return apiKey;
+    });
+    await fleet.process({ grant }).getToken();
+    expect(reads).toBe(1);
+  });
+
+  test("a secret that cannot be read is no fault of store or endpoint: the next call works", async () => {
+    const fleet = createFleet();
+    let broken = true;
+    const grant = apiKeyGrant(() => {
+      if (broken) throw new Error("vault");
+      return apiKey;
+    });
+    const manager = fleet.process({ grant });
+    await expect(manager.getToken()).rejects.toMatchObject({ code: "ERR_IAM_CONFIG", retryable: true });
+    broken = false;
+    await expect(manager.getToken()).resolves.toBeDefined();
+    expect(fleet.broken.entries).toHaveLength(1);
+  });
+});
+
+describe("refreshing", () => {
+  /** Two processes that hold the same token, past the refresh point. */
+  async function expiring() {
+    const fleet = createFleet();
+    const [one, two] = [fleet.process(), fleet.process()];
+    await one.getToken();
+    await two.getToken();
+    await fleet.clock.advance(2_900_000);
+    return { fleet, one, two };
+  }
+
+  test("the refresh point is drawn once for all, and each process adds a delay of its own", async () => {
+    const fleet = createFleet();
+    const began: number[][] = [];
+    const managers: TokenManager[] = [];
+    for (const random of [0.2, 0.9]) {
+      const at: number[] = [];
+      fleet.random = random;
+      const onEvent = (event: TokenManagerEvent) => {
+        if (event.type === "exchange_started" && event.reason === "expiring")
+          at.push(fleet.clock.monotonicNow() - 5_000);
+      };
+      managers.push(fleet.process({ onEvent }));
+      began.push(at);
+      await managers.at(-1)?.getToken();
+    }
+    for (let s = 1; s <= 2_900; s++) {
+      await fleet.clock.advance(1_000);
+      for (const manager of managers) await manager.getToken();
+    }
+    // Usable for 3,590 s. Drawn: 0.7 + 0.15 * 0.2; own: 0.05 * 0.2 and 0.05 * 0.9.
+    expect(began).toEqual([[2_657_000], [2_783_000]]);
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("one refreshes; the other goes on with what it holds, looks again, and takes the new token", async () => {
+    const { fleet, one, two } = await expiring();
+    fleet.latencyMs = 400;
+    expect((await one.getToken()).accessToken).toBe("token-1");
+    await fleet.clock.advance(10);
+    expect((await two.getToken()).accessToken).toBe("token-1");
+    await fleet.clock.advance(2_000);
+    expect((await two.getToken()).accessToken).toBe("token-1");
+    await settle();
+    expect((await two.getToken()).accessToken).toBe("token-2");
+    expect((await one.getToken()).accessToken).toBe("token-2");
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("the store is read again before any exchange: a token that came meanwhile is taken", async () => {
+    const { fleet, one, two } = await expiring();
+    await one.getToken();
+    await settle();
+    expect(fleet.requests).toHaveLength(2);
+    await two.getToken();
+    await settle();
+    expect((await two.getToken()).accessToken).toBe("token-2");
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("nobody's request waits or fails while the token endpoint is down and the token is good", async () => {
+    const { fleet, one, two } = await expiring();
+    fleet.answer = failing(503);
+    for (let s = 0; s < 60; s++) {
+      for (const manager of [one, two]) expect((await manager.getToken()).accessToken).toBe("token-1");
+      await fleet.clock.advance(1_000);
+    }
+    fleet.answer = fleet.granting;
+    await fleet.clock.advance(40_000);
+    await one.getToken();
+    await settle();
+    expect((await one.getToken()).accessToken).toBe("token-2");
+  });
+});
+
+describe("a token that a server rejected", () => {
+  test("is replaced once by the fleet", async () => {
+    const fleet = createFleet();
+    const managers = Array.from({ length: 10 }, () => fleet.process());
+    const tokens = await Promise.all(managers.map((manager) => fleet.within(1_000, manager.getToken())));
+    expect(fleet.requests).toHaveLength(1);
+    const replaced = await Promise.all(
+      managers.map((manager, at) =>
+        fleet.within(2_000, manager.getToken({ rejected: tokens[at]?.value, origin: "https://a.example" })),
+      ),
+    );
+    expect(new Set(replaced.map(({ value }) => value?.accessToken))).toEqual(new Set(["token-2"]));
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("is not taken from the store again, and a late rejection does not remove the newer one", async () => {
+    const fleet = createFleet();
+    const [one, two] = [fleet.process(), fleet.process()];
+    const rejected = await one.getToken();
+    await two.getToken();
+    await one.getToken({ rejected });
+    await fleet.clock.advance(60_000);
+    expect((await two.getToken({ rejected })).accessToken).toBe("token-2");
+    expect((await fleet.process().getToken()).accessToken).toBe("token-2");
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("does not come back from a store that answers with the past", async () => {
+    const fleet = createFleet();
+    const manager = fleet.process();
+    const rejected = await manager.getToken();
+    const past = await fleet.broken.store.get(fleet.broken.entries[0]?.key ?? "");
+    fleet.broken.fault = { answer: past };
+    expect((await manager.getToken({ rejected })).accessToken).toBe("token-2");
+  });
+
+  test("stays in the store when there is nothing to replace it with: for other origins it may be good", async () => {
+    const fleet = createFleet();
+    const manager = fleet.process();
+    const rejected = await manager.getToken();
+    fleet.answer = unreachable;
+    await expect(manager.getToken({ rejected })).rejects.toMatchObject({
+      code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE",
+    });
+    expect((await fleet.process().getToken()).accessToken).toBe("token-1");
+  });
+});
+
+describe("failures are shared", () => {
+  test("a refused key is asked about once in half a minute by the whole fleet", async () => {
+    const fleet = createFleet();
+    fleet.answer = failing(400);
+    for (let s = 0; s < 25; s += 5) {
+      const { error } = await fleet.within(100, fleet.process().getToken());
+      expect(error).toMatchObject({ code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED", errorCode: "BXNIM0415E" });
+      await fleet.clock.advance(4_900);
+    }
+    expect(fleet.requests).toHaveLength(1);
+    await fleet.clock.advance(10_000);
+    await fleet.within(100, fleet.process().getToken());
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("what was told of a failure ends with its own half minute, not half a minute after it was heard", async () => {
+    const fleet = createFleet();
+    fleet.answer = failing(400);
+    await fleet.within(100, fleet.process().getToken());
+    await fleet.clock.advance(25_000);
+    const manager = fleet.process();
+    await fleet.within(100, manager.getToken());
+    fleet.answer = fleet.granting;
+    await fleet.clock.advance(6_000);
+    expect((await manager.getToken()).accessToken).toBe("token-1");
+  });
+
+  test("Retry-After is kept by all, up to half a minute", async () => {
+    const fleet = createFleet();
+    fleet.answer = failing(429, { retryAfter: "20" });
+    const { error } = await fleet.within(10_000, fleet.process().getToken());
+    expect(error).toMatchObject({ status: 429 });
+    const from = fleet.requests.length;
+    await fleet.clock.advance(17_000);
+    const other = await fleet.within(100, fleet.process().getToken());
+    expect(other.error).toMatchObject({ status: 429, retryAfterMs: 3000 });
+    expect(fleet.requests).toHaveLength(from);
+    fleet.answer = fleet.granting;
+    await fleet.clock.advance(3_001);
+    expect((await fleet.process().getToken()).accessToken).toBe("token-1");
+  });
+
+  test("they never stand in place of a held token", async () => {
+    const fleet = createFleet();
+    const manager = fleet.process();
+    await manager.getToken();
+    fleet.answer = failing(400);
+    await fleet.clock.advance(2_900_000);
+    await manager.getToken();
+    await settle();
+    expect((await manager.getToken()).accessToken).toBe("token-1");
+    expect((await fleet.process().getToken()).accessToken).toBe("token-1");
+  });
+
+  test("one machine without a network delays the others by a second at most", async () => {
+    const fleet = createFleet();
+    fleet.answer = unreachable;
+    const sick = fleet.process();
+    await fleet.within(5_000, sick.getToken());
+    fleet.answer = fleet.granting;
+    await fleet.clock.advance(1_001);
+    const { value } = await fleet.within(100, fleet.process().getToken());
+    expect(value?.accessToken).toBe("token-1");
+  });
+
+  test("a pause that was heard of with a token in hand holds nobody back when that has expired", async () => {
+    const fleet = createFleet({ expiresIn: 3 });
+    const [one, two] = [fleet.process(), fleet.process()];
+    await one.getToken();
+    await two.getToken();
+    await fleet.clock.advance(2_500);
+    fleet.answer = failing(503);
+    await one.getToken();
+    await settle();
+    await two.getToken();
+    await settle();
+    await fleet.clock.advance(300);
+    fleet.answer = fleet.granting;
+    expect((await fleet.within(2_000, two.getToken())).value?.accessToken).toBe("token-2");
+  });
+
+  test("a caller without a token waits for a pause of two seconds at most, and then makes the next attempt", async () => {
+    const fleet = createFleet();
+    fleet.answer = failing(503);
+    await fleet.within(5_000, fleet.process().getToken());
+    fleet.answer = fleet.granting;
+    const from = fleet.requests.length;
+    const waiting = Array.from({ length: 20 }, () => fleet.within(3_000, fleet.process().getToken()));
+    for (const { value, tookMs } of await Promise.all(waiting)) {
+      expect(value?.accessToken).toBe("token-1");
+      expect(tookMs).toBeGreaterThan(0);
+      expect(tookMs).toBeLessThanOrEqual(1_500);
+    }
+    expect(fleet.requests).toHaveLength(from + 1);
+  });
+
+  test("success takes back what was said of failures", async () => {
+    const fleet = createFleet({ expiresIn: 5 });
+    fleet.answer = failing(503);
+    await fleet.within(5_000, fleet.process().getToken());
+    fleet.answer = fleet.granting;
+    await fleet.clock.advance(2_000);
+    await fleet.within(100, fleet.process().getToken());
+    expect(fleet.broken.calls.delete).toBe(1);
+  });
+
+  test("what is this process's own affair is not told: a budget spent", async () => {
+    const fleet = createFleet();
+    const manager = fleet.process({ maxTokenRequestsPerMinute: 1 });
+    const rejected = await manager.getToken();
+    const { error } = await fleet.within(100, manager.getToken({ rejected }));
+    expect(error).toMatchObject({ code: "ERR_IAM_TOKEN_REQUEST_BUDGET" });
+    expect(fleet.broken.entries).toHaveLength(1);
+  });
+});
+
+describe("waiting for another process", () => {
+  test("whose exchange never ends: the lock ends, one of the waiting takes it, and all are served", async () => {
+    const fleet = createFleet();
+    let dead = true;
+    fleet.answer = () => (dead ? new Promise(() => {}) : fleet.granting());
+    void fleet
+      .process()
+      .getToken()
+      .catch(() => {});
+    await fleet.clock.advance(10);
+    dead = false;
+    const outcomes = await Promise.all(
+      Array.from({ length: 15 }, () => fleet.within(5_000, fleet.process().getToken())),
+    );
+    expect(outcomes.every(({ value }) => value?.accessToken === "token-1")).toBe(true);
+    expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThanOrEqual(2_300);
+    expect(fleet.requests).toHaveLength(2);
+  });
+
+  test("behind a lock that nobody lets go: each goes alone after the time it may wait", async () => {
+    const inner = memoryStore();
+    const fleet = createFleet({
+      store: { ...inner, lock: async () => ({ state: "held", owner: "x" }) },
+      waitMs: 3_000,
+    });
+    const { value, tookMs } = await fleet.within(5_000, fleet.process().getToken());
+    expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBeGreaterThanOrEqual(3_000);
+    expect(tookMs).toBeLessThanOrEqual(4_300);
+  });
+
+  test("while the lock goes from hand to hand and no answer comes: all fail within the deadline, and none asks beside", async () => {
+    const fleet = createFleet();
+    fleet.answer = () => new Promise(() => {});
+    const outcomes = await Promise.all(
+      Array.from({ length: 40 }, () => fleet.within(12_000, fleet.process().getToken())),
+    );
+    expect(outcomes.every(({ error }) => error !== undefined)).toBe(true);
+    expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThanOrEqual(9_500);
+    expect(fleet.requests.length).toBeLessThanOrEqual(9);
+  });
+
+  test("a caller that gives up leaves the others waiting", async () => {
+    const fleet = createFleet();
+    fleet.latencyMs = 500;
+    void fleet.process().getToken();
+    await fleet.clock.advance(10);
+    const manager = fleet.process();
+    const controller = new AbortController();
+    const given = fleet.within(100, manager.getToken({ signal: controller.signal }));
+    const other = fleet.within(2_000, manager.getToken());
+    controller.abort(new Error("gone"));
+    expect((await given).error?.message).toBe("gone");
+    expect((await other).value?.accessToken).toBe("token-1");
+  });
+});
+
+describe("more remaining life than the shared token has", () => {
+  test("makes an exchange of one's own, and the others take that one", async () => {
+    const fleet = createFleet();
+    await fleet.process().getToken();
+    await fleet.clock.advance(1_200_000);
+    const manager = fleet.process();
+    expect((await manager.getToken({ minValidityMs: 3_000_000 })).accessToken).toBe("token-2");
+    expect((await fleet.process().getToken({ minValidityMs: 3_000_000 })).accessToken).toBe("token-2");
+    expect(fleet.requests).toHaveLength(2);
+    await expect(manager.getToken({ minValidityMs: 3_600_001 })).rejects.toMatchObject({
+      code: "ERR_IAM_CONFIG",
+    });
+  });
+});
+
+const faults = {
+  "takes a second for each answer": { delayMs: 1_000 },
+  "never answers": { hangs: true },
+  "cannot be reached": { error: Object.assign(new Error("x"), { code: "ECONNREFUSED" }) },
+  "is full": { error: Object.assign(new Error("OOM command not allowed"), { name: "ReplyError" }) },
+  "answers with a number": { answer: 42 },
+  "answers with entries that are no text": { answer: { entry: 5, ttlMs: 1000 } },
+  "answers with a lifetime that is none": { answer: { entry: "x", ttlMs: "soon" } },
+} as const;
+
+describe.for(Object.entries(faults))("a store that %s", ([, fault]) => {
+  test("costs a request 150 ms at most, is told of, and is left alone for a while", async () => {
+    const fleet = createFleet();
+    fleet.broken.fault = fault;
+    const sharing = fleet.process();
+    const { value, tookMs } = await fleet.within(2_000, sharing.getToken());
+    expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBeLessThanOrEqual(155);
+    expect(fleet.events.filter(({ type }) => type === "store_failed")).toMatchObject([{ pauseMs: 100 }]);
+  });
+
+  test("does not keep a token that is due from being refreshed in time", async () => {
+    const fleet = createFleet({ expiresIn: 60 });
+    const manager = fleet.process();
+    await manager.getToken();
+    fleet.broken.fault = fault;
+    for (let s = 0; s < 300; s++) {
+      const { value, tookMs } = await fleet.within(1_000, manager.getToken());
+      expect(value).toBeDefined();
+      expect(tookMs).toBe(0);
+      await fleet.clock.advance(1_000);
+    }
+    expect(fleet.requests.length).toBeLessThanOrEqual(8);
+  });
+});
+
+test("a store that fails is left alone for a tenth of a second, then for twice as long, up to half a minute", async () => {
+  const fleet = createFleet({ expiresIn: 1 });
+  fleet.broken.fault = { error: new Error("down") };
+  // One guard for all managers of a store.
+  const managers = Array.from({ length: 200 }, () => fleet.process());
+  const store = fleet.process();
+  for (let i = 0; i < 400; i++) {
+    await fleet.within(1_000, store.getToken()).catch(() => {});
+    await fleet.clock.advance(1_000);
+  }
+  const pauses = fleet.events.flatMap((event) => (event.type === "store_failed" ? [event.pauseMs] : []));
+  expect(managers).toHaveLength(200);
+  expect(pauses.slice(0, 11)).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+});
+
+describe("an entry that is not right", () => {
+  test("is a miss, is told of, and is written over: one that does not open", async () => {
+    const fleet = createFleet();
+    await fleet.process().getToken();
+    const key = fleet.broken.entries[0]?.key ?? "";
+    await fleet.broken.store.set(key, "AQnonsense", { ttlMs: 3_600_000 });
+    expect((await fleet.process().getToken()).accessToken).toBe("token-2");
+    expect(fleet.events).toContainEqual({
+      type: "store_failed",
+      operation: "get",
+      problem: "garbage",
+      pauseMs: 0,
+    });
+    expect((await fleet.process().getToken()).accessToken).toBe("token-2");
+  });
+
+  test("is a miss: that of another tenant, put under this one's key", async () => {
+    const fleet = createFleet();
+    const other = () => fleet.process({ grant: apiKeyGrant(`${apiKey}-of-another`) });
+    await fleet.process().getToken();
+    await other().getToken();
+    const [mine, theirs] = fleet.broken.entries;
+    await fleet.broken.store.set(mine?.key ?? "", theirs?.entry ?? "", { ttlMs: 3_600_000 });
+    expect((await fleet.process().getToken()).accessToken).toBe("token-3");
+  });
+
+  test("is a miss without the store's word on its age, unless the store goes by the wall clock", async () => {
+    const timeless = (): TokenStore => {
+      const inner = memoryStore();
+      return {
+        ...inner,
+        get: async (key) => {
+          const kept = await inner.get(key);
+          return kept && { entry: kept.entry };
+        },
+      };
+    };
+    const strict = createFleet({ store: timeless() });
+    await strict.process().getToken();
+    expect((await strict.process().getToken()).accessToken).toBe("token-2");
+    const byClock = createFleet({ store: { ...timeless(), wallClock: true } });
+    await byClock.process().getToken();
+    const { accessToken, expiresAt = 0 } = await byClock.process().getToken();
+    expect(accessToken).toBe("token-1");
+    expect(expiresAt - byClock.clock.wallNow()).toBe(3_540_000);
+  });
+
+  test("with more time in the store than the token has is not believed", async () => {
+    const fleet = createFleet();
+    await fleet.process().getToken();
+    const [{ key = "", entry = "" } = {}] = fleet.broken.entries;
+    await fleet.broken.store.set(key, entry, { ttlMs: 86_400_000 });
+    const { expiresAt = 0 } = await fleet.process().getToken();
+    expect(expiresAt - fleet.clock.wallNow()).toBe(3_600_000);
+  });
+});
+
+describe("a reader of the store, who has everything but the API key", () => {
+  test("finds neither token nor key nor name nor endpoint in what is written, nor the same text twice", async () => {
+    const fleet = createFleet();
+    const grant = apiKeyGrant(apiKey, { clientId: "canary-client", clientSecret: "canary-secret" });
+    const { accessToken } = await fleet.process({ grant }).getToken();
+    fleet.answer = failing(400);
+    await fleet.clock.advance(3_600_000);
+    await fleet.within(100, fleet.process({ grant }).getToken());
+    const written = fleet.broken.entries.flatMap(({ key, entry }) => [key, entry]);
+    expect(written).toHaveLength(4);
+    const secrets = [apiKey, accessToken, "canary", "iam.cloud.ibm.com", "BXNIM0415E"];
+    for (const text of written) {
+      const forms = [text, Buffer.from(text, "base64url").toString("latin1")];
+      for (const secret of secrets) for (const form of forms) expect(form).not.toContain(secret);
+    }
+  });
+
+  test("opens nothing with the keys that everybody knows, nor by the hash of the names", async () => {
+    const fleet = createFleet();
+    await fleet.process().getToken();
+    // The reader knows the code, the endpoint, the grant, and has a key of his own.
+    const reader = createFleet({ store: fleet.broken.store });
+    reader.answer = () =>
+      tokenResponse({ status: 200, body: JSON.stringify({ access_token: "readers-own", expires_in: 60 }) });
+    for (const key of ["reader-key-0123456789", apiKey.slice(1), `${apiKey} `.trim().toUpperCase()]) {
+      expect((await reader.process({ grant: apiKeyGrant(key) }).getToken()).accessToken).toBe("readers-own");
+    }
+    expect(new Set(fleet.broken.entries.map(({ key }) => key)).size).toBe(4);
+  });
+});
+
+describe("which grants may be shared", () => {
+  const grant = (more: Partial<Grant>): Grant => ({
+    kind: "test",
+    identity: () => ({ profile: "reader" }),
+    secret: () => "hunter2",
+    retry: "safe",
+    exchange: ({ send, tokenEndpoint }) => send({ method: "POST", url: tokenEndpoint, headers: {} }),
+    ...more,
+  });
+  const open = sharedStore(memoryStore());
+  const peppered = sharedStore(memoryStore(), { pepper });
+  const refusing = { code: "ERR_IAM_CONFIG" };
+
+  test("one whose secret is random, without a pepper", () => {
+    expect(() => createTokenManager({ grant: apiKeyGrant(apiKey), store: open })).not.toThrow();
+  });
+
+  test("any other takes a pepper", () => {
+    for (const sharing of [{}, { sharing: "identity" }] as const) {
+      expect(() => createTokenManager({ grant: grant(sharing), store: open })).toThrow(/needs a pepper/);
+      expect(() => createTokenManager({ grant: grant(sharing), store: peppered })).not.toThrow();
+    }
+  });
+
+  test("not one that wants more than the access token", () => {
+    const config = { grant: grant({ sharing: "never" }), store: peppered };
+    expect(() => createTokenManager(config)).toThrow(/cannot be shared/);
+  });
+
+  test("not by an identity that says nothing: the token would be everybody's", () => {
+    for (const more of [{ sharing: "identity" as const }, { secret: undefined }]) {
+      const { secret, ...rest } = grant({ identity: () => ({}) });
+      const nameless = { ...rest, ...("secret" in more ? {} : { secret, ...more }) } as Grant;
+      expect(() => createTokenManager({ grant: nameless, store: peppered })).toThrow(/everybody's/);
+    }
+  });
+
+  test("who knows a user's name but not the password gets nothing", async () => {
+    const fleet = createFleet({ pepper });
+    const named = (secret: string) => grant({ identity: () => ({ username: "ada" }), secret: () => secret });
+    await fleet.process({ grant: named("right") }).getToken();
+    expect((await fleet.process({ grant: named("wrong") }).getToken()).accessToken).toBe("token-2");
+    expect((await fleet.process({ grant: named("right") }).getToken()).accessToken).toBe("token-1");
+  });
+
+  test("a secret that changes by itself is shared by its identity", async () => {
+    const fleet = createFleet({ pepper });
+    const of = (secret: string) =>
+      fleet.process({ grant: grant({ sharing: "identity", secret: () => secret }) });
+    await of("cr-token-1").getToken();
+    expect((await of("cr-token-2").getToken()).accessToken).toBe("token-1");
+  });
+
+  test("those without the pepper find nothing", async () => {
+    const fleet = createFleet({ pepper });
+    await fleet.process({ grant: grant({}) }).getToken();
+    const other = crypto.getRandomValues(new Uint8Array(32));
+    const stranger = fleet.process({ grant: grant({}), sharing: { pepper: other } });
+    expect((await stranger.getToken()).accessToken).toBe("token-2");
+  });
+
+  test("the refusal of one secret is not told to those who share its identity but not the secret", async () => {
+    const fleet = createFleet({ pepper });
+    const of = () => fleet.process({ grant: grant({ sharing: "identity" }) });
+    fleet.answer = failing(400);
+    await fleet.within(100, of().getToken());
+    fleet.answer = fleet.granting;
+    expect((await of().getToken()).accessToken).toBe("token-1");
+  });
+
+  test.for([
+    ["short", new Uint8Array(31).map((_, at) => at)],
+    ["never filled", new Uint8Array(64)],
+    ["a text of digits", new TextEncoder().encode("0123456789".repeat(6))],
+    ["no bytes", "x".repeat(64)],
+  ] as const)("a pepper that is %s is refused", ([, value]) => {
+    expect(() => sharedStore(memoryStore(), { pepper: value as Uint8Array })).toThrow(
+      expect.objectContaining(refusing),
+    );
+  });
+
+  test.for([undefined, {}, { get() {} }])("what is no store is refused: %o", (store) => {
+    expect(() => sharedStore(store as never)).toThrow(/needs a token store/);
+  });
+
+  test("a store that was not made with sharedStore is refused", () => {
+    const store = memoryStore() as never;
+    expect(() => createTokenManager({ grant: apiKeyGrant(apiKey), store })).toThrow(/sharedStore/);
+  });
+
+  test.for([{ timeoutMs: 0 }, { timeoutMs: Number.NaN }, { waitMs: -1 }, { waitMs: 2 ** 31 }])(
+    "%o is refused",
+    (options) => {
+      expect(() => sharedStore(memoryStore(), options)).toThrow(/must be a number/);
+    },
+  );
+});
+
+test("a refresh token is never stored, and stays with the process that has it", async () => {
+  const fleet = createFleet({ pepper });
+  let previous: string | undefined;
+  const grant: Grant = {
+    kind: "test",
+    identity: () => ({ username: "ada" }),
+    secret: () => "hunter2",
+    retry: "safe",
+    exchange: async (context) => {
+      previous = context.previous?.refreshToken;
+      return context.send({ method: "POST", url: context.tokenEndpoint, headers: {} });
+    },
+  };
+  let count = 0;
+  fleet.answer = () =>
+    tokenResponse({
+      status: 200,
+      body: JSON.stringify({
+        access_token: `t${++count}`,
+        refresh_token: `refresh-${count}`,
+        expires_in: 60,
+      }),
+    });
+  const [one, two] = [fleet.process({ grant }), fleet.process({ grant })];
+  expect((await one.getToken()).refreshToken).toBe("refresh-1");
+  expect((await two.getToken()).refreshToken).toBeUndefined();
+  await fleet.clock.advance(60_000);
+  await two.getToken();
+  expect(previous).toBeUndefined();
+  expect((await one.getToken()).accessToken).toBe("t2");
+  await fleet.clock.advance(60_000);
+  await one.getToken();
+  expect(previous).toBe("refresh-1");
+});
+
+test("a token without a lifetime is not shared: nobody could tell how old it is", async () => {
+  const fleet = createFleet();
+  fleet.answer = () => tokenResponse({ status: 200, body: '{"access_token":"abc"}' });
+  await fleet.process().getToken();
+  expect(fleet.broken.entries).toHaveLength(0);
+});
+
+test("disposing of a manager that waits for another process ends its callers at once", async () => {
+  const fleet = createFleet();
+  fleet.latencyMs = 1_000;
+  void fleet.process().getToken();
+  await fleet.clock.advance(10);
+  const manager = fleet.process();
+  const waiting = fleet.within(200, manager.getToken());
+  await settle();
+  await manager[Symbol.asyncDispose]();
+  expect((await waiting).error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+});

@@ -1,0 +1,103 @@
+import { type Grant, IamError } from "@iam/core";
+import type { Configuration } from "openid-client";
+import { openidRequest } from "./openid-request.ts";
+import type { ConfigurationSource } from "./openid-transport.ts";
+
+/** Parameters of a token request, besides `grant_type` and what authenticates the client. */
+export type GrantParameters = Readonly<Record<string, string>> | URLSearchParams;
+
+/** Options of {@link openidGrant}. */
+export interface OpenidGrantOptions {
+  /**
+   * What tells this grant from others of the same client, without secrets, such as `{ subject: "ada" }`: processes that share
+   * tokens share those of equal identities. Default: the parameters for `client_credentials`; otherwise nobody shares.
+   */
+  identity?: Readonly<Record<string, string>> | undefined;
+  /** `once` for parameters that the server takes a single time. Default: by the grant type. */
+  retry?: Grant["retry"] | undefined;
+}
+
+/** Grants whose credential is used up by the first request, or may be (RFC 7523 section 3, `jti`). */
+const onceGrants = [
+  "authorization_code",
+  "refresh_token",
+  "urn:ietf:params:oauth:grant-type:device_code",
+  "urn:ietf:params:oauth:grant-type:jwt-bearer",
+  "urn:ietf:params:oauth:grant-type:saml2-bearer",
+  "urn:openid:params:grant-type:ciba",
+] as const;
+const publicParameters = ["scope", "audience", "resource", "requested_token_type"];
+
+/**
+ * The grant for any OAuth 2 server that openid-client can speak to: client credentials, token exchange (RFC 8693), JWT bearer
+ * (RFC 7523), or another that the server knows. It goes with `openidTransport` of the same Configuration.
+ *
+ * Parameters that change, such as a subject token or an assertion, come from a function, which is asked at each exchange.
+ *
+ * Errors: `ERR_IAM_CONFIG` for a grant type or parameters that are none, and with another transport.
+ *
+ * @example
+ * ```ts
+ * import type { TokenManager } from "@iam/core";
+ * import { type ConfigurationSource, openidGrant } from "@iam/openid-client";
+ * export const onBehalf = (configuration: ConfigurationSource, users: TokenManager) =>
+ *   openidGrant(configuration, "urn:ietf:params:oauth:grant-type:token-exchange", async () => ({
+ *     subject_token: (await users.getToken()).accessToken,
+ *     subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+ *   }));
+ * ```
+ */
+export function openidGrant(
+  configuration: ConfigurationSource,
+  grantType: string,
+  parameters: GrantParameters | (() => GrantParameters | Promise<GrantParameters>) = {},
+  options: OpenidGrantOptions = {},
+): Grant {
+  if (typeof configuration !== "function")
+    throw config("openidGrant takes a function that makes a Configuration: () => new Configuration(…).");
+  if (typeof grantType !== "string" || grantType === "")
+    throw config('openidGrant takes a grant type, such as "client_credentials".');
+  const fixed = typeof parameters === "function" ? undefined : readParameters(parameters);
+  const identity = options.identity ?? identityOf(grantType, fixed);
+  const isOnce = onceGrants.some((once) => once === grantType);
+  return {
+    kind: grantType,
+    identity: () => ({ ...identity }),
+    retry: options.retry ?? (isOnce ? "once" : "safe"),
+    async exchange({ send }) {
+      const read = typeof parameters === "function" ? readParameters(await parameters()) : fixed;
+      const url = tokenEndpointOf(await configuration());
+      return send(openidRequest(url, { grantType, parameters: new URLSearchParams(read) }));
+    },
+  };
+}
+
+function readParameters(parameters: GrantParameters): URLSearchParams {
+  const isForm = parameters instanceof URLSearchParams;
+  const entries = isForm ? [...parameters] : Object.entries(Object(parameters));
+  // What is undefined or a number would be sent as a text of that name.
+  if (!entries.every((entry): entry is [string, string] => typeof entry[1] === "string"))
+    throw config("The parameters of openidGrant must be texts by name; leave out what is not there.");
+  if (entries.some(([name]) => name === "grant_type"))
+    throw config("The grant type of openidGrant is its second argument, not one of the parameters.");
+  return new URLSearchParams(entries);
+}
+
+/** Grants that speak for somebody must never be taken for one another, and their parameters may be secret: no two are alike. */
+function identityOf(grantType: string, fixed: URLSearchParams | undefined): Record<string, string> {
+  const isPublic = fixed !== undefined && [...fixed.keys()].every((name) => publicParameters.includes(name));
+  return grantType === "client_credentials" && isPublic
+    ? Object.fromEntries([...new Set(fixed.keys())].map((name) => [name, fixed.getAll(name).join(" ")]))
+    : { instance: crypto.randomUUID() };
+}
+
+function tokenEndpointOf(made: Configuration): string {
+  const { token_endpoint } = made.serverMetadata();
+  if (token_endpoint === undefined)
+    throw config("The server metadata of the Configuration have no token_endpoint.");
+  return token_endpoint;
+}
+
+function config(message: string): IamError {
+  return new IamError("ERR_IAM_CONFIG", message);
+}
