@@ -11,13 +11,13 @@ const entries = [
   {
     name: "`createTokenManager` and `apiKeyGrant` of `@iam/core`",
     contents: core,
-    budget: 6_600,
+    budget: 6_750,
     goal: 6_000,
   },
   {
     name: "the same with `@iam/fetch`",
     contents: `${core} export { iamFetch } from "@iam/fetch";`,
-    budget: 9_650,
+    budget: 9_250,
     goal: 7_000,
   },
   {

@@ -1,18 +1,25 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { iamAxios } from "@iam/axios";
 import { findSecret } from "@iam/conformance";
 import {
   apiKeyGrant,
   createTokenManager,
+  createTokenPool,
+  memoryStore,
+  sharedStore,
   type TokenManager,
   type TokenManagerEvent,
   type TokenManagerOptions,
+  type TokenStore,
 } from "@iam/core";
+import { defaultGrant } from "@iam/credentials";
 import { type RunningEmulator, startEmulator } from "@iam/emulator";
 import { iamFetch } from "@iam/fetch";
 import { iamKy } from "@iam/ky";
@@ -535,6 +542,65 @@ test("27 The wrong tenant: managers share nothing, and each request carries the 
   expect(emulator.counters.grants).toBe(2);
 });
 
+test("28 Memory that grows with tenants: so many are kept and no more, and never is one dropped whose exchange is under way", async () => {
+  const { emulator } = await scene();
+  let exchanges = 0;
+  const pool = createTokenPool({
+    max: 50,
+    grantFor: () => apiKeyGrant(emulator.apiKey),
+    transport: async () => {
+      if (exchanges++ === 0) await held;
+      return granted();
+    },
+  });
+  let open = () => {};
+  const held = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const slow = pool.managerFor("slow").getToken();
+  await settled();
+  for (let tenant = 0; tenant < 500; tenant++) {
+    await pool.managerFor(`tenant ${tenant}`).getToken();
+    expect(pool.size).toBeLessThanOrEqual(50);
+  }
+  open();
+  const token = await slow;
+  expect(await pool.managerFor("slow").getToken()).toBe(token);
+  expect(exchanges).toBe(501);
+});
+
+test("29 Locks and stores of several processes: they share one grant, and neither a dead lock nor a dead store holds anybody", async () => {
+  const { emulator } = await scene();
+  const processes = (count: number, store: TokenStore) =>
+    times(count, () =>
+      createTokenManager({
+        grant: apiKeyGrant(emulator.apiKey),
+        tokenEndpoint: emulator.url,
+        store: sharedStore(store, { timeoutMs: 50, waitMs: 100 }),
+      }),
+    );
+  const tokens = await Promise.all(processes(20, memoryStore()).map((manager) => manager.getToken()));
+  expect(new Set(tokens.map(({ accessToken }) => accessToken)).size).toBe(1);
+  expect(emulator.counters.grants).toBe(1);
+
+  const kept = memoryStore();
+  const broken: Record<string, TokenStore> = {
+    "whose lock is another's for ever": { ...kept, lock: async () => ({ state: "held" }) },
+    "that fails": {
+      ...kept,
+      get: () => Promise.reject(new Error("down")),
+      set: () => Promise.reject(new Error("down")),
+    },
+    "that never answers": { ...kept, get: () => new Promise(() => {}) },
+  };
+  for (const [what, store] of Object.entries(broken)) {
+    const before = emulator.counters.grants;
+    const [manager] = processes(1, store);
+    expect([what, (await manager?.getToken())?.tokenType]).toEqual([what, "Bearer"]);
+    expect([what, emulator.counters.grants - before]).toEqual([what, 1]);
+  }
+});
+
 test("30 The refresh token is lost: it is not used, the grant is made again", async () => {
   const { emulator, advance, origins } = await scene();
   const manager = createTokenManager({
@@ -581,6 +647,29 @@ test("32 An almost-expired token handed out: none within ten seconds of its end,
     await settled();
     expect((await next).message).toContain("500");
   }
+});
+
+test("33 Chains of credentials: every place is told and why, what is there but wrong ends it, and no network is asked", async () => {
+  const empty = await mkdtemp(join(tmpdir(), "nothing-"));
+  onTestFinished(() => rm(empty, { recursive: true }));
+  const asked: unknown[] = [];
+  const real = globalThis.fetch;
+  globalThis.fetch = async (...request) => {
+    asked.push(request);
+    return real(...request);
+  };
+  onTestFinished(() => {
+    globalThis.fetch = real;
+  });
+  const nowhere = { cwd: empty, home: empty, crTokenFiles: [join(empty, "cr-token")] };
+  const error = await failureOf((async () => defaultGrant({ ...nowhere, env: {} }))());
+  expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+  for (const place of ["credentials file", "environment", "VCAP_SERVICES", "CR token file", "VPC metadata"])
+    expect(error.message).toContain(place);
+  const half = { IBM_CREDENTIALS_FILE: join(empty, "missing.env"), IBMCLOUD_API_KEY: "a-good-key" };
+  const wrong = await failureOf((async () => defaultGrant({ ...nowhere, env: half }))());
+  expect(wrong.message).toContain("IBM_CREDENTIALS_FILE");
+  expect(asked).toEqual([]);
 });
 
 test("34 Nothing to look at in production: events say what was asked, how long it took, why it failed and until when", async () => {

@@ -287,9 +287,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "has no deadline for an exchange",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [
-      ["exchange.ts", "await withDeadline(run, totalMs, ", "await withDeadline(run, 2 ** 31 - 1, "],
-    ],
+    changes: [["exchange.ts", "await withDeadline(run, totalMs, ", "await withDeadline(run, 2 ** 31 - 1, "]],
   },
   {
     bug: "shares the token between managers",

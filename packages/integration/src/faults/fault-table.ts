@@ -2,7 +2,7 @@ import type { FaultCase } from "./fault-cases.ts";
 import type { HeldToken, Observation } from "./fault-scene.ts";
 
 /** What each client showed of one fault with one kind of token. */
-export type ByClient = Readonly<Record<string, Observation>>;
+type ByClient = Readonly<Record<string, Observation>>;
 
 /** Everything that was seen of one fault. */
 export interface FaultRecord {
