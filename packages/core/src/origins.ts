@@ -120,31 +120,17 @@ function readPattern(pattern: unknown): RegExp {
     !isSecure(url) ||
     (isWildcard ? !wildcardHost.test(url.host) : url.hostname.endsWith("."))
   )
-<<<<<<< HEAD
     throw notAnOrigin(url);
-=======
-    throw notAnOrigin(pattern);
->>>>>>> matrix
   const { protocol, host } = url;
   if (isWildcard && hostOfAnybody.test(host))
     throw configError(`Anybody may host under ${host}: list exact origins, or ibmOrigins.objectStorage.`);
   return new RegExp(`^${protocol}//${isWildcard ? "([^.]+\\.)+" : ""}${host.replace(/\W/g, "\\$&")}$`);
 }
 
-<<<<<<< HEAD
 /** Nothing is shown of credentials and of what is no URL: it may be a secret in the wrong place. */
 function notAnOrigin(url: URL | undefined): IamError {
   return configError(
     `origins: ${url?.host ? `"${url.protocol}//${url.host}"` : "a member"} is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
-=======
-function notAnOrigin(given: unknown): IamError {
-  const url = parseUrl(given);
-  // Anything else, and credentials in a URL, may be a secret that was put in the wrong place.
-  const shown =
-    url !== undefined && /^https?:$/.test(url.protocol) ? `"${url.protocol}//${url.host}"` : typeof given;
-  return configError(
-    `origins: ${shown} is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
->>>>>>> matrix
   );
 }
 
