@@ -12,8 +12,8 @@ process.env.CLOUDANT_AUTH_URL = emulator.url;
 process.env.CLOUDANT_URL = `${emulator.url}/resource`;
 
 const credentials = credentialsFromEnvironment({ service: "cloudant" });
-for (const { name, used, reason } of credentials.links)
-  console.log(used ? "used:" : "skipped:", name, reason);
+// Each has a `reason` too, which says where was looked.
+for (const { name, used } of credentials.links) console.log(used ? "used:" : "skipped:", name);
 const manager = createTokenManager(credentials);
 
 // The line that changes; it was: new IamAuthenticator({ apikey, url })

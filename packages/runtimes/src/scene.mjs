@@ -1,11 +1,12 @@
 import { apiKeyGrant, createTokenManager } from "@iam/core";
 
-/** What a check works with: the emulator at `iam`, and managers for its API key. */
-export function createScene({ iam, apiKey, allowBrowser = false }) {
+/** What a check works with: the emulator at `iam`, managers for its API key, and in Node and its like a Redis. */
+export function createScene({ iam, apiKey, redis, allowBrowser = false }) {
   const managerOptions = { tokenEndpoint: iam, allowBrowser };
   return {
     iam,
     apiKey,
+    redis,
     managerOptions,
     createManager: (options) =>
       createTokenManager({ ...managerOptions, ...options, grant: apiKeyGrant(apiKey) }),

@@ -1,4 +1,4 @@
-// For Node, Bun and Deno: every package, found by the runtime itself in node_modules. Usage: server-main.mjs URL KEY
+// For Node, Bun and Deno: every package, found by the runtime itself in node_modules. Usage: server-main.mjs URL KEY REDIS
 import { argv } from "node:process";
 import { axios } from "./checks/axios.mjs";
 import { core } from "./checks/core.mjs";
@@ -8,9 +8,23 @@ import { express } from "./checks/express.mjs";
 import { fetch } from "./checks/fetch.mjs";
 import { ibmSdk } from "./checks/ibm-sdk.mjs";
 import { ky } from "./checks/ky.mjs";
+import { openidClient } from "./checks/openid-client.mjs";
+import { storeRedis } from "./checks/store-redis.mjs";
 import { verify } from "./checks/verify.mjs";
 import { runChecks } from "./run-checks.mjs";
 
-const [iam, apiKey] = argv.slice(2);
-const packages = { core, fetch, axios, ky, express, verify, credentials, "ibm-sdk": ibmSdk, emulator };
-console.log(JSON.stringify(await runChecks(packages, { iam, apiKey })));
+const [iam, apiKey, redis] = argv.slice(2);
+const packages = {
+  core,
+  fetch,
+  axios,
+  ky,
+  express,
+  verify,
+  credentials,
+  "ibm-sdk": ibmSdk,
+  "openid-client": openidClient,
+  "store-redis": storeRedis,
+  emulator,
+};
+console.log(JSON.stringify(await runChecks(packages, { iam, apiKey, redis })));

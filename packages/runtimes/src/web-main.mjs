@@ -5,11 +5,12 @@ import { core } from "./checks/core.mjs";
 import { emulator } from "./checks/emulator.mjs";
 import { fetch } from "./checks/fetch.mjs";
 import { ky } from "./checks/ky.mjs";
+import { openidClient } from "./checks/openid-client.mjs";
 import { verify } from "./checks/verify.mjs";
 import { runChecks } from "./run-checks.mjs";
 
 export const runWebChecks = (place) => {
-  const packages = { core, fetch, axios, ky, emulator, verify };
+  const packages = { core, fetch, axios, ky, emulator, verify, "openid-client": openidClient };
   if (place.allowBrowser) packages.core = { ...core, ...browser };
   return runChecks(packages, place);
 };

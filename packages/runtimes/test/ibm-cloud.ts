@@ -13,7 +13,10 @@ export interface IbmCloud extends AsyncDisposable {
   readonly grants: number;
 }
 
-/** Serves `https://iam.cloud.ibm.com` by the emulator, and any other host under `cloud.ibm.com` by its protected resource. */
+/**
+ * Serves `https://iam.cloud.ibm.com` by the emulator, any other host under `cloud.ibm.com` by its protected
+ * resource, and hosts under `example.com` by a word for everybody.
+ */
 export async function startIbmCloud(): Promise<IbmCloud> {
   const emulator = await startEmulator();
   const { cert, private: key } = await generate([{ name: "commonName", value: "cloud.ibm.com" }], {
@@ -21,11 +24,18 @@ export async function startIbmCloud(): Promise<IbmCloud> {
     algorithm: "sha256",
     extensions: [
       { name: "basicConstraints", cA: true },
-      { name: "subjectAltName", altNames: [{ type: 2, value: "*.cloud.ibm.com" }] },
+      {
+        name: "subjectAltName",
+        altNames: [
+          { type: 2, value: "*.cloud.ibm.com" },
+          { type: 2, value: "*.example.com" },
+        ],
+      },
     ],
   });
   const server = createServer({ cert, key }, (incoming, outgoing) => {
     const { host = "", ...headers } = incoming.headers;
+    if (host.endsWith(".example.com")) return void outgoing.end("somebody else's");
     const path = host === "iam.cloud.ibm.com" ? incoming.url : `/resource${incoming.url}`;
     const onward = request(
       { host: "127.0.0.1", port: emulator.port, path, method: incoming.method, headers },

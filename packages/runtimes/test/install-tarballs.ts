@@ -7,7 +7,17 @@ const workspace = resolve(import.meta.dirname, "../../..");
 export const sandbox: string = resolve(import.meta.dirname, "../.sandbox");
 
 /** What the checks use beside our packages: the peers that a user brings. */
-const peers = ["axios", "express", "ibm-cloud-sdk-core", "ky", "@types/express", "@types/node"];
+const peers = [
+  "axios",
+  "express",
+  "ibm-cloud-sdk-core",
+  "ioredis",
+  "ky",
+  "openid-client",
+  "redis",
+  "@types/express",
+  "@types/node",
+];
 
 /** Packs every public package and installs the tarballs with npm, with nothing of this workspace in reach. */
 export default function installTarballs(): void {

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { startRedisServer } from "@iam/conformance/redis-server";
 import { startEmulator } from "@iam/emulator";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sandbox } from "./install-tarballs.ts";
@@ -18,6 +19,7 @@ const needsNode: Readonly<Record<string, string>> = {
   credentials: "it reads files and the environment",
   express: "Express stands on Node's HTTP server",
   "ibm-sdk": "IBM's SDK core is for Node",
+  "store-redis": "Redis clients speak TCP by Node's sockets",
 };
 
 const outcomes = new Map<string, Results>();
@@ -26,7 +28,9 @@ const versions: string[] = [];
 describe.each(runtimes)("the packed tarballs in $name", (runtime) => {
   beforeAll(async () => {
     await using emulator = await startEmulator({ control: true, cors: true });
-    outcomes.set(runtime.name, await runtime.run({ iam: emulator.url, apiKey: emulator.apiKey }));
+    await using redis = await startRedisServer();
+    const { url: iam, apiKey } = emulator;
+    outcomes.set(runtime.name, await runtime.run({ iam, apiKey, redis: redis.url }));
     versions.push(`${runtime.name} ${await runtime.version()}`);
   });
 

@@ -14,6 +14,7 @@ import { sandbox } from "./install-tarballs.ts";
 interface Place {
   readonly iam: string;
   readonly apiKey: string;
+  readonly redis: string;
   readonly allowBrowser?: boolean;
 }
 
@@ -46,7 +47,8 @@ function command(name: string, program: string, args: readonly string[] = []): R
     isWeb: false,
     ...(name.startsWith("Node") && { program }),
     version: async () => /\d+\.\d+\.\d+/.exec(await call(["--version"]))?.[0] ?? "?",
-    run: async ({ iam, apiKey }) => JSON.parse(await call([...args, "src/server-main.mjs", iam, apiKey])),
+    run: async ({ iam, apiKey, redis }) =>
+      JSON.parse(await call([...args, "src/server-main.mjs", iam, apiKey, redis])),
   };
 }
 

@@ -44,6 +44,8 @@ export function told(event: TokenManagerEvent): string {
       return event.error.code;
     case "token_rejected":
       return event.outcome;
+    case "store_failed":
+      return event.problem;
     default:
       return event.reason;
   }
