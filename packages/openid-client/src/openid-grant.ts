@@ -82,7 +82,11 @@ export function openidGrant(
 
 function readParameters(parameters: GrantParameters): URLSearchParams {
   const isForm = parameters instanceof URLSearchParams;
-  const entries = isForm ? [...parameters] : Object.entries(Object(parameters));
+  // A text would be taken for its letters, a Map or nothing at all for no parameters.
+  const isRecord = Object.prototype.toString.call(parameters) === "[object Object]";
+  if (!isForm && !isRecord)
+    throw config("The parameters of openidGrant must be an object of texts, or URLSearchParams.");
+  const entries = isForm ? [...parameters] : Object.entries(parameters);
   // What is undefined or a number would be sent as a text of that name.
   if (!entries.every((entry): entry is [string, string] => typeof entry[1] === "string"))
     throw config("The parameters of openidGrant must be texts by name; leave out what is not there.");

@@ -339,6 +339,9 @@ describe("openidGrant", () => {
     ["a parameter that is undefined", "x", { scope: undefined }],
     ["a parameter that is a number", "x", { max_age: 1 }],
     ["the grant type among the parameters", "x", { grant_type: "y" }],
+    ["parameters that are a text", "x", "scope=read"],
+    ["parameters that are a Map", "x", new Map([["scope", "read"]])],
+    ["parameters that are null", "x", null],
   ])("refuses %s", (_, grantType, parameters) => {
     const source = () => new Configuration({ issuer: "https://a.example" }, "x");
     expect(() => openidGrant(source, grantType as never, parameters as never)).toThrow(
