@@ -479,6 +479,7 @@ describe("discoverIam", () => {
     ["http://iam.cloud.ibm.com", {}, /takes the https URL/],
     ["https://a:b@iam.cloud.ibm.com", {}, /without credentials/],
     [undefined, { clientId: "bx" }, /belong together/],
+    [undefined, { issuer: "iam.cloud.ibm.com" }, /issuer of discoverIam must be an absolute URL/],
   ])("refuses %j with %j", async (url, options, message) => {
     const error = await failureOf(discoverIam(url as string, options));
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(message) });
