@@ -73,6 +73,9 @@ export function readVerifierOptions(options: VerifierOptions = {}): VerifierConf
     cache,
     clock = systemClock,
   } = options;
+  // Without it every key would look like a bad one, and every token with it.
+  if (globalThis.crypto?.subtle === undefined)
+    throw config("createVerifier needs Web Crypto, which pages have on https and localhost only.");
   if (options.fetch !== undefined && typeof options.fetch !== "function")
     throw config("fetch must be a function, such as globalThis.fetch.");
   if (typeof issuer !== "string" || issuer === "")

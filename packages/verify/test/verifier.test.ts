@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { BearerError, isIamError } from "@iam/core";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createVerifiedTokens, createVerifier, type VerifierOptions } from "../src/index.ts";
 import { accountId, failureOf, playing, signed } from "./scene.ts";
 
@@ -311,6 +311,14 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
     }
     expect(isIamError(error) && error.code).toBe("ERR_IAM_CONFIG");
     expect((error as Error).message).toMatch(message);
+  });
+
+  test("a page that has no Web Crypto, where every token would look bad", () => {
+    vi.stubGlobal("crypto", { getRandomValues: () => {} });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    expect(() => createVerifier()).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(/needs Web Crypto/) }),
+    );
   });
 
   test("but keys may come in the clear when that is said", () => {
