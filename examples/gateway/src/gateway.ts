@@ -23,7 +23,8 @@ export function gateway({ verifier, manager, api, operators }: GatewayOptions): 
 
   app.use("/orders", requireIam({ verifier }), iamExpress({ manager, origins: [new URL(api).origin] }));
   app.get("/orders", async (req, res) => {
-    const answer = await req.iam.fetch(`${api}/orders?for=${req.auth?.payload.iam_id}`);
+    const caller = encodeURIComponent(String(req.auth?.payload.iam_id));
+    const answer = await req.iam.fetch(`${api}/orders?for=${caller}`);
     res.status(answer.status).json(await answer.json());
   });
 

@@ -73,7 +73,8 @@ export async function refusalFor(
 function presentedToken(req: IncomingMessage & { body?: unknown }): string | undefined {
   const { headers, rawHeaders, url = "" } = req;
   const authorization = headers.authorization ?? "";
-  const isBearer = /^bearer( |$)/i.test(authorization);
+  // The scheme ends where a letter of it cannot be (RFC 9110 section 5.6.2): "Bearer:x" is a bad token, not the lack of one.
+  const isBearer = /^bearer(?![\w!#$%&'*+.^`|~-])/i.test(authorization);
   // Node itself keeps the first and drops the others.
   if (rawHeaders.filter((name, at) => at % 2 === 0 && /^authorization$/i.test(name)).length > 1)
     throw twice("Authorization is there twice");

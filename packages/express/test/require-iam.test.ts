@@ -280,7 +280,14 @@ describe("an optional token", () => {
       status: 401,
       challenge: 'Bearer error="invalid_token"',
     });
-    expect((await ask({ authorization: "Bearer" })).status).toBe(401);
+    for (const authorization of [
+      "Bearer",
+      `Bearer\t${token}`,
+      `Bearer:${token}`,
+      `Bearer,${token}`,
+      'Bearer"x"',
+    ])
+      expect((await ask({ authorization })).status).toBe(401);
     expect((await ask(bearer(token))).status).toBe(403);
     await emulator.rotateKeys();
     emulator.fault({ kind: "reset" }, { target: "keys" });

@@ -56,7 +56,9 @@ export async function discoverIam(
   const host = URL.canParse(url) ? new URL(url) : undefined;
   if (host === undefined || !isSecure(host) || host.username !== "" || host.password !== "")
     throw config("discoverIam takes the https URL of IAM, or an http URL of loopback, without credentials.");
-  const issuer = new URL(options.issuer ?? issuerOf(host));
+  const named = options.issuer ?? issuerOf(host);
+  const issuer = URL.canParse(named) ? new URL(named) : undefined;
+  if (issuer === undefined) throw config("The issuer of discoverIam must be an absolute URL.");
   const found = await discover(host, issuer, options);
   const metadata = found.serverMetadata();
   // What was discovered over https never leads to http; where http may go is for the transport to judge.

@@ -10,7 +10,8 @@ export type GrantParameters = Readonly<Record<string, string>> | URLSearchParams
 export interface OpenidGrantOptions {
   /**
    * What tells this grant from others of the same client, without secrets, such as `{ subject: "ada" }`: processes that share
-   * tokens share those of equal identities. Default: the parameters for `client_credentials`; otherwise nobody shares.
+   * tokens share those of equal identities. Server and client are added, but when they come by a promise, which cannot be waited
+   * for: then name them here too. Default: the parameters for `client_credentials`; otherwise, and for promises, nobody shares.
    */
   identity?: Readonly<Record<string, string>> | undefined;
   /** `once` for parameters that the server takes a single time. Default: by the grant type. */
@@ -58,11 +59,18 @@ export function openidGrant(
   if (typeof grantType !== "string" || grantType === "")
     throw config('openidGrant takes a grant type, such as "client_credentials".');
   const fixed = typeof parameters === "function" ? undefined : readParameters(parameters);
-  const identity = options.identity ?? identityOf(grantType, fixed);
+  const own = options.identity ?? publicIdentity(grantType, fixed);
+  let named: Readonly<Record<string, string>> | undefined;
   const isOnce = onceGrants.some((once) => once === grantType);
   return {
     kind: grantType,
-    identity: () => ({ ...identity }),
+    identity() {
+      named ??=
+        own === undefined
+          ? alone()
+          : { ...own, ...partyOf(configuration, options.identity === undefined ? alone() : {}) };
+      return { ...named };
+    },
     retry: options.retry ?? (isOnce ? "once" : "safe"),
     async exchange({ send }) {
       const read = typeof parameters === "function" ? readParameters(await parameters()) : fixed;
@@ -74,7 +82,11 @@ export function openidGrant(
 
 function readParameters(parameters: GrantParameters): URLSearchParams {
   const isForm = parameters instanceof URLSearchParams;
-  const entries = isForm ? [...parameters] : Object.entries(Object(parameters));
+  // A text would be taken for its letters, a Map or nothing at all for no parameters.
+  const isRecord = Object.prototype.toString.call(parameters) === "[object Object]";
+  if (!isForm && !isRecord)
+    throw config("The parameters of openidGrant must be an object of texts, or URLSearchParams.");
+  const entries = isForm ? [...parameters] : Object.entries(parameters);
   // What is undefined or a number would be sent as a text of that name.
   if (!entries.every((entry): entry is [string, string] => typeof entry[1] === "string"))
     throw config("The parameters of openidGrant must be texts by name; leave out what is not there.");
@@ -83,12 +95,43 @@ function readParameters(parameters: GrantParameters): URLSearchParams {
   return new URLSearchParams(entries);
 }
 
-/** Grants that speak for somebody must never be taken for one another, and their parameters may be secret: no two are alike. */
-function identityOf(grantType: string, fixed: URLSearchParams | undefined): Record<string, string> {
-  const isPublic = fixed !== undefined && [...fixed.keys()].every((name) => publicParameters.includes(name));
-  return grantType === "client_credentials" && isPublic
-    ? Object.fromEntries([...new Set(fixed.keys())].map((name) => [name, fixed.getAll(name).join(" ")]))
-    : { instance: crypto.randomUUID() };
+/**
+ * What tells a grant from others of its client by the public parameters. Undefined: grants that speak for somebody must never be
+ * taken for one another, and their parameters may be secret, so no two are alike.
+ */
+function publicIdentity(
+  grantType: string,
+  fixed: URLSearchParams | undefined,
+): Record<string, string> | undefined {
+  if (grantType !== "client_credentials" || fixed === undefined) return undefined;
+  if (![...fixed.keys()].every((name) => publicParameters.includes(name))) return undefined;
+  return Object.fromEntries([...new Set(fixed.keys())].map((name) => [name, fixed.getAll(name).join(" ")]));
+}
+
+/** An identity that no other grant has. */
+function alone(): Record<string, string> {
+  return { instance: crypto.randomUUID() };
+}
+
+/**
+ * Which client asks which server: the manager of the grant does not know, and would share the token of another client.
+ * `unknown`: what a Configuration that comes by a promise is named by.
+ */
+function partyOf(
+  configuration: ConfigurationSource,
+  unknown: Record<string, string>,
+): Readonly<Record<string, string>> {
+  try {
+    const made = configuration();
+    if (!(made instanceof Promise))
+      return { token_endpoint: tokenEndpointOf(made), client_id: made.clientMetadata().client_id };
+    // Nobody waits for it, nor hears of its failure.
+    made.catch(() => {});
+    return unknown;
+  } catch {
+    // Each exchange asks again, and says so.
+    return alone();
+  }
 }
 
 function tokenEndpointOf(made: Configuration): string {

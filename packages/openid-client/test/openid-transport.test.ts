@@ -1,5 +1,8 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { findSecret } from "@iam/conformance";
-import { apiKeyGrant, isIamError, type TokenManagerOptions } from "@iam/core";
+import { apiKeyGrant, isIamError, memoryStore, sharedStore, type TokenManagerOptions } from "@iam/core";
 import { startEmulator } from "@iam/emulator";
 import { allowInsecureRequests, Configuration, type CustomFetch, customFetch, None } from "openid-client";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -18,6 +21,23 @@ async function emulated(options: Parameters<typeof startEmulator>[0] = {}) {
     return made;
   };
   return { emulator, tokenEndpoint, server, configuration, grant: apiKeyGrant(emulator.apiKey) };
+}
+
+/** A server that gives each request a token of its own. */
+async function tokenServer() {
+  let asked = 0;
+  const server = createServer((request, response) => {
+    request.resume();
+    const body = { access_token: crypto.randomUUID(), token_type: "Bearer", expires_in: 3600 };
+    response.setHeader("content-type", "application/json").end(JSON.stringify(body));
+    asked++;
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked: () => asked };
 }
 
 const failureOf = (promise: Promise<unknown>) =>
@@ -229,11 +249,14 @@ describe("openidGrant", () => {
   });
 
   test("never takes two grants that speak for somebody for the same", () => {
-    const source = () => new Configuration({ issuer: "https://a.example" }, "x");
+    const server = { issuer: "https://a.example", token_endpoint: "https://a.example/token" };
+    const source = () => new Configuration(server, "x");
+    const party = { token_endpoint: "https://a.example/token", client_id: "x" };
     const identity = (...[grantType, parameters, options]: [string, object?, object?]) =>
       openidGrant(source, grantType, parameters as never, options).identity();
-    expect(identity("client_credentials")).toEqual({});
+    expect(identity("client_credentials")).toEqual(party);
     expect(identity("client_credentials", { scope: "a", audience: "b" })).toEqual({
+      ...party,
       scope: "a",
       audience: "b",
     });
@@ -247,8 +270,49 @@ describe("openidGrant", () => {
       const [one, other] = [identity(grantType, parameters), identity(grantType, parameters)];
       expect(one).not.toEqual(other);
       expect(JSON.stringify(one)).not.toContain("canary");
-      expect(identity(grantType, parameters, { identity: { subject: "ada" } })).toEqual({ subject: "ada" });
+      expect(identity(grantType, parameters, { identity: { subject: "ada" } })).toEqual({
+        ...party,
+        subject: "ada",
+      });
     }
+  });
+
+  test("shares a token with the same client of the same server, and with no other", async () => {
+    const [here, there] = await Promise.all([tokenServer(), tokenServer()]);
+    const store = sharedStore(memoryStore(), { pepper: crypto.getRandomValues(new Uint8Array(32)) });
+    const tokenOf = async (issuer: string, clientId: string) => {
+      const source = () => {
+        const made = new Configuration({ issuer, token_endpoint: `${issuer}/token` }, clientId, "secret");
+        allowInsecureRequests(made);
+        return made;
+      };
+      const grant = openidGrant(source, "client_credentials", { scope: "read" });
+      // The manager is not told which server it is: that is the Configuration's business.
+      const manager = managerOf(grant, { transport: openidTransport(source), store });
+      return (await manager.getToken()).accessToken;
+    };
+    const first = await tokenOf(here.url, "a");
+    expect(await tokenOf(here.url, "a")).toBe(first);
+    expect(await tokenOf(here.url, "b")).not.toBe(first);
+    expect(await tokenOf(there.url, "a")).not.toBe(first);
+    expect([here.asked(), there.asked()]).toEqual([2, 1]);
+  });
+
+  test("cannot wait for a Configuration that comes by a promise: then it shares only what is named", async () => {
+    const fails = () => Promise.reject(new Error("canary-secret"));
+    const throws = () => {
+      throw new Error("canary-secret");
+    };
+    const identity = (source: ConfigurationSource, options?: object) =>
+      openidGrant(source, "client_credentials", { scope: "a" }, options).identity();
+    for (const source of [fails, throws]) {
+      expect(identity(source)).not.toEqual(identity(source));
+      const grant = openidGrant(source, "client_credentials");
+      expect(grant.identity()).toEqual(grant.identity());
+    }
+    const named = { identity: { server: "a.example", client_id: "x" } };
+    expect(identity(fails, named)).toEqual(named.identity);
+    expect(identity(throws, named)).not.toEqual(identity(throws, named));
   });
 
   test("knows which credentials may be sent once only", () => {
@@ -275,6 +339,9 @@ describe("openidGrant", () => {
     ["a parameter that is undefined", "x", { scope: undefined }],
     ["a parameter that is a number", "x", { max_age: 1 }],
     ["the grant type among the parameters", "x", { grant_type: "y" }],
+    ["parameters that are a text", "x", "scope=read"],
+    ["parameters that are a Map", "x", new Map([["scope", "read"]])],
+    ["parameters that are null", "x", null],
   ])("refuses %s", (_, grantType, parameters) => {
     const source = () => new Configuration({ issuer: "https://a.example" }, "x");
     expect(() => openidGrant(source, grantType as never, parameters as never)).toThrow(
@@ -412,6 +479,7 @@ describe("discoverIam", () => {
     ["http://iam.cloud.ibm.com", {}, /takes the https URL/],
     ["https://a:b@iam.cloud.ibm.com", {}, /without credentials/],
     [undefined, { clientId: "bx" }, /belong together/],
+    [undefined, { issuer: "iam.cloud.ibm.com" }, /issuer of discoverIam must be an absolute URL/],
   ])("refuses %j with %j", async (url, options, message) => {
     const error = await failureOf(discoverIam(url as string, options));
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(message) });

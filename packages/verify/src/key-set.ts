@@ -121,7 +121,11 @@ export function createKeySet(options: KeySetOptions): KeySet {
   function refreshBeside(waitUntil: WaitUntil | undefined): void {
     if (now() - loadedAt < maxAgeMs || liveAttempt() !== undefined || resting()) return;
     const done = begin(waitUntil === undefined);
-    waitUntil?.(done);
+    try {
+      waitUntil?.(done);
+    } catch {
+      // Such as a method without its object. The token is not to blame: the request is under way, and is replaced if it dies.
+    }
   }
 
   function unavailable(): VerificationUnavailableError {

@@ -73,6 +73,11 @@ export function readVerifierOptions(options: VerifierOptions = {}): VerifierConf
     cache,
     clock = systemClock,
   } = options;
+  // Without it every key would look like a bad one, and every token with it.
+  if (globalThis.crypto?.subtle === undefined)
+    throw config("createVerifier needs Web Crypto, which pages have on https and localhost only.");
+  if (options.fetch !== undefined && typeof options.fetch !== "function")
+    throw config("fetch must be a function, such as globalThis.fetch.");
   if (typeof issuer !== "string" || issuer === "")
     throw config("issuer must be the exact iss of the tokens.");
   const rules: ClaimRules = {
@@ -93,7 +98,7 @@ export function readVerifierOptions(options: VerifierOptions = {}): VerifierConf
     algorithms,
     keys,
     introspection: introspectionOf(options, issuer),
-    cache: cache === false ? undefined : (cache ?? createVerifiedTokens()),
+    cache: cacheOf(cache),
     fetch: options.fetch,
     clock,
     fingerprint: JSON.stringify([rules, algorithms, jwksUrl]),
@@ -115,10 +120,23 @@ const signatureAlgorithms: readonly SignatureAlgorithm[] = [
 function introspectionOf(options: VerifierOptions, issuer: string): VerifierConfig["introspection"] {
   const { introspection = false } = options;
   if (introspection === false) return undefined;
+  if (introspection !== true && (typeof introspection !== "object" || introspection === null))
+    throw config("introspection must be true, false or { url, clientId, clientSecret }.");
   const given = introspection === true ? {} : introspection;
   if ((given.clientId === undefined) !== (given.clientSecret === undefined))
     throw config("introspection.clientId and clientSecret belong together: give both or neither.");
   return { ...given, url: endpoint(given.url ?? `${issuer}/introspect`, "introspection.url", options) };
+}
+
+/** One without its methods would fail at each token, and middleware would call the token bad. */
+function cacheOf(cache: VerifierOptions["cache"]): VerifiedTokens | undefined {
+  if (cache === false) return undefined;
+  const kept = cache ?? createVerifiedTokens();
+  for (const method of ["get", "set", "delete", "clear"] as const) {
+    if (typeof kept[method] !== "function")
+      throw config("cache must be what createVerifiedTokens() gives, or false.");
+  }
+  return kept;
 }
 
 function endpoint(

@@ -11,7 +11,7 @@ import { readVerifierOptions, type VerifierOptions } from "./verifier-options.ts
 
 /** Options of {@link Verifier.verify}. */
 export interface VerifyOptions {
-  /** Keeps the runtime awake for a refresh of the keys in the background, such as `ctx.waitUntil` on Workers. */
+  /** Keeps the runtime awake for a refresh of the keys in the background: `(promise) => ctx.waitUntil(promise)` on Workers. */
   waitUntil?: WaitUntil | undefined;
 }
 

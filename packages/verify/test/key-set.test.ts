@@ -83,6 +83,18 @@ describe("the keys", () => {
   });
 });
 
+test("a waitUntil that throws, as one without its object does, costs no good token, and the keys are refreshed", async () => {
+  const scene = await playing({ cache: false });
+  const token = await scene.good({ exp: scene.now + 7200 });
+  await scene.verifier.verify(token);
+  scene.clock.advance(3_600_000);
+  const waitUntil = () => {
+    throw new TypeError("Illegal invocation");
+  };
+  await scene.verifier.verify(token, { waitUntil });
+  await until(() => scene.keyRequests === 2);
+});
+
 describe("a token that names an unknown key", () => {
   test("costs at most one request in 30 s, and 10,000 of them at most two in all", {
     timeout: 30_000,

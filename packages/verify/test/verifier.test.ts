@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { BearerError, isIamError } from "@iam/core";
-import { describe, expect, test } from "vitest";
-import { createVerifier, type VerifierOptions } from "../src/index.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createVerifiedTokens, createVerifier, type VerifierOptions } from "../src/index.ts";
 import { accountId, failureOf, playing, signed } from "./scene.ts";
 
 describe("a good token", () => {
@@ -296,6 +296,11 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
     ["a negative tolerance", { clockToleranceS: -1 }, /clockToleranceS/],
     ["a tolerance that is NaN", { clockToleranceS: Number.NaN }, /clockToleranceS/],
     ["a life that is a text", { maxLifetimeS: "1" }, /maxLifetimeS/],
+    ["introspection that is null", { introspection: null }, /introspection must be/],
+    ["introspection that is a text", { introspection: "yes" }, /introspection must be/],
+    ["a cache that is true", { cache: true }, /cache must be what createVerifiedTokens/],
+    ["a cache without a method", { cache: { ...createVerifiedTokens(), clear: undefined } }, /cache must be/],
+    ["a fetch that is a text", { fetch: "https://iam.cloud.ibm.com" }, /fetch must be a function/],
     ["keys without a key", { keys: { keys: [] } }, /keys must be what exportKeys/],
   ])("%s", (_, options, message) => {
     let error: unknown;
@@ -306,6 +311,14 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
     }
     expect(isIamError(error) && error.code).toBe("ERR_IAM_CONFIG");
     expect((error as Error).message).toMatch(message);
+  });
+
+  test("a page that has no Web Crypto, where every token would look bad", () => {
+    vi.stubGlobal("crypto", { getRandomValues: () => {} });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    expect(() => createVerifier()).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(/needs Web Crypto/) }),
+    );
   });
 
   test("but keys may come in the clear when that is said", () => {
