@@ -574,6 +574,14 @@ const refused: Record<string, [() => unknown, RegExp]> = {
     () => mcspGrant("k", { url: consoleUrl, scopeCollectionType: "accounts", scopeId: "" }),
     /scopeId must be/,
   ],
+  "a console with a scope that is a step in the path": [
+    () => mcspGrant("k", { url: consoleUrl, scopeCollectionType: "accounts", scopeId: ".." }),
+    /scopeId must be an id, not "\." or "\.\."/,
+  ],
+  "a console with a scope that is no step in the path": [
+    () => mcspGrant("k", { url: consoleUrl, scopeCollectionType: "accounts", scopeId: "." }),
+    /scopeId must be an id/,
+  ],
   "a console with a switch in letters": [
     () =>
       mcspGrant("k", {
