@@ -768,6 +768,15 @@ test.for(["}", '{"', "a b ", "'", " "])(
   },
 );
 
+test.for([" p", "p ", "p'", "`p", "}p{"])(
+  "a password of Cloud Pak for Data may have around it what IBM's SDKs take: %j",
+  async (password) => {
+    const grant = cloudPakForDataGrant({ url: cluster, username: "ada", password });
+    const { sent } = await exchangeOf(grant, [cloudPakAnswer]);
+    expect(sent[0]?.json).toEqual({ username: "ada", password });
+  },
+);
+
 test("a secret in a browser is refused with every grant that has one, and with those built on it", () => {
   const page = globalThis as { location?: unknown; document?: unknown };
   page.location = {};

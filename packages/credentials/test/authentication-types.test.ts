@@ -272,6 +272,9 @@ describe("the properties of a service", () => {
   test("keep the white space around a password and a client secret", async () => {
     const basic = serviceOf({ AUTH_TYPE: "basic", USERNAME: " ada ", PASSWORD: " p " });
     expect("password" in basic && [basic.username, basic.password()]).toEqual(["ada", " p "]);
+    const cluster = { AUTH_TYPE: "cp4d", AUTH_URL: "https://cp.example.com", USERNAME: "ada" };
+    const [authorized] = await askedWith(credentialsOf({ ...cluster, PASSWORD: " p'" }));
+    expect(authorized?.fields).toEqual({ username: "ada", password: " p'" });
     const [asked] = await askedWith(
       credentialsOf({ APIKEY: " k ", CLIENT_ID: " id ", CLIENT_SECRET: " s " }),
     );
