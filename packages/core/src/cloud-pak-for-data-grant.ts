@@ -47,7 +47,10 @@ export function cloudPakForDataGrant(options: CloudPakForDataGrantOptions): Gran
   return {
     kind: "cp4d",
     identity: () => definedFields({ url, username, account_id }),
-    secret: apiKey === undefined ? secretReader(password, "password") : secretReader(apiKey, "API key"),
+    secret:
+      apiKey === undefined
+        ? secretReader(password, "password", unfitPassword)
+        : secretReader(apiKey, "API key"),
     retry: "safe",
     ...(apiKey !== undefined && { sharing: "secret" as const }),
     exchange: ({ secret, send }) =>
@@ -61,6 +64,9 @@ export function cloudPakForDataGrant(options: CloudPakForDataGrantOptions): Gran
       }),
   };
 }
+
+/** What IBM's SDKs refuse of a password: whoever chose it may have chosen a space, or another quote, to end with. */
+const unfitPassword = /^[{"]|[}"]$|\p{Cc}/u;
 
 const advice = {
   401: "the user name, the password or the API key is wrong",

@@ -88,6 +88,8 @@ function scopedEndpoint(options: McspGrantOptions, scopeId: string): { path: str
   const { scopeCollectionType = "", callerExtClaim } = options;
   if (!/^(accounts|subscriptions|services)$/.test(scopeCollectionType))
     throw configError("mcspGrant: scopeCollectionType must be accounts, subscriptions or services.");
+  // No escape keeps these from changing the path: the key would go to another endpoint, for a token of another scope.
+  if (/^\.\.?$/.test(scopeId)) throw configError('mcspGrant: scopeId must be an id, not "." or "..".');
   const wrong = flagNames().find((name) => !/^(boolean|undefined)$/.test(typeof options[name]));
   if (wrong !== undefined) throw configError(`mcspGrant: ${wrong} must be true or false.`);
   if (callerExtClaim !== undefined && Object.prototype.toString.call(callerExtClaim) !== "[object Object]")

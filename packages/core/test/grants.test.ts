@@ -574,6 +574,14 @@ const refused: Record<string, [() => unknown, RegExp]> = {
     () => mcspGrant("k", { url: consoleUrl, scopeCollectionType: "accounts", scopeId: "" }),
     /scopeId must be/,
   ],
+  "a console with a scope that is a step in the path": [
+    () => mcspGrant("k", { url: consoleUrl, scopeCollectionType: "accounts", scopeId: ".." }),
+    /scopeId must be an id, not "\." or "\.\."/,
+  ],
+  "a console with a scope that is no step in the path": [
+    () => mcspGrant("k", { url: consoleUrl, scopeCollectionType: "accounts", scopeId: "." }),
+    /scopeId must be an id/,
+  ],
   "a console with a switch in letters": [
     () =>
       mcspGrant("k", {
@@ -757,6 +765,15 @@ test.for(["}", '{"', "a b ", "'", " "])(
   async (password) => {
     const { sent } = await exchangeOf(passwordGrant({ username: "ada@example.com", password }));
     expect(sent[0]?.form?.password).toBe(password);
+  },
+);
+
+test.for([" p", "p ", "p'", "`p", "}p{"])(
+  "a password of Cloud Pak for Data may have around it what IBM's SDKs take: %j",
+  async (password) => {
+    const grant = cloudPakForDataGrant({ url: cluster, username: "ada", password });
+    const { sent } = await exchangeOf(grant, [cloudPakAnswer]);
+    expect(sent[0]?.json).toEqual({ username: "ada", password });
   },
 );
 

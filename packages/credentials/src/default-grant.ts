@@ -9,7 +9,7 @@ import {
 } from "@iam/core";
 import type { CredentialsFromEnvironmentOptions } from "./credentials-from-environment.ts";
 import { firstOf, type Link, type Look } from "./links.ts";
-import { isSomething } from "./read-file.ts";
+import { whatIsAt } from "./read-file.ts";
 import { crTokenFile, crTokenFiles } from "./secret-file.ts";
 import { tokenServiceOf } from "./service.ts";
 import { lookForCredentials } from "./sources.ts";
@@ -105,7 +105,7 @@ function lookForCrToken(
   { env }: Surroundings,
 ): Look<() => Source> {
   const name = "CR token file";
-  const file = files.find(isSomething);
+  const file = files.find((each) => whatIsAt(each) !== "nothing");
   if (file === undefined) return { name, reason: `none at ${files.join(", ")}` };
   const { profileId, profileName } = options;
   const profile = profileId || profileName ? { profileId, profileName } : profileIn(env.IBMCLOUD_CR_PROFILE);

@@ -4,6 +4,8 @@ import { IamError } from "@iam/core";
 /** No credential is larger than a few kilobytes. */
 const maxBytes = 1_048_576;
 
+const missing = "does not exist";
+
 /**
  * The text of a small file, read now.
  *
@@ -22,14 +24,26 @@ export function readTextFile(path: string, what: string): string {
   throw new IamError("ERR_IAM_CONFIG", `${what} ${path} ${problem}.`, { retryable: true });
 }
 
-/** Whether there is something at a path, if only a link that leads nowhere. */
-export function isSomething(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+/**
+ * Whether there is something at a path, if only a link that leads nowhere; `unseen` when this process may not look: in a
+ * container the home directory is often somebody else's.
+ */
+export function whatIsAt(path: string): "nothing" | "something" | "unseen" {
+  try {
+    lstatSync(path);
+    return "something";
+  } catch (error) {
+    return problemOf(error) === missing ? "nothing" : "unseen";
+  }
 }
 
-/** Whether there is a directory at a path. */
+/** Whether there is a directory at a path, as far as this process can see. */
 export function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 /** Reading a pipe or a device could wait for ever. */
@@ -44,7 +58,7 @@ function problemOf(error: unknown): string {
   switch (code) {
     case "ENOENT":
     case "ENOTDIR":
-      return "does not exist";
+      return missing;
     case "EACCES":
     case "EPERM":
       return `may not be read by this process (${code})`;

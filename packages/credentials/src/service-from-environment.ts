@@ -1,7 +1,6 @@
-import { IamError } from "@iam/core";
 import { firstOf } from "./links.ts";
 import { type Service, serviceOf } from "./service.ts";
-import { lookForCredentials } from "./sources.ts";
+import { lookForCredentials, requireServiceName } from "./sources.ts";
 import { type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
 
 /** Options of {@link serviceFromEnvironment}. Read once. */
@@ -26,11 +25,7 @@ export interface ServiceFromEnvironmentOptions extends SurroundingsOptions {
  */
 export function serviceFromEnvironment(options: ServiceFromEnvironmentOptions): Service {
   const { service } = options ?? {};
-  if (typeof service !== "string" || service === "")
-    throw new IamError(
-      "ERR_IAM_CONFIG",
-      'The name of a service is missing, such as { service: "cloudant" }.',
-    );
+  requireServiceName(service);
   const surroundings = surroundingsOf(options);
   const { found, links } = firstOf(
     lookForCredentials({ service, plainKey: false }, surroundings),

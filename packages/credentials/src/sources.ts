@@ -1,3 +1,4 @@
+import { IamError } from "@iam/core";
 import { findCredentialsFile, readCredentialsFile } from "./credentials-file.ts";
 import type { Look } from "./links.ts";
 import { parseCredentialsFile } from "./parse-credentials-file.ts";
@@ -28,11 +29,22 @@ const plainNames = ["IBMCLOUD_API_KEY", "IC_API_KEY"] as const;
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Looks into the sources in their order; into a later one only when nothing was found before. */
+/**
+ * Looks into the sources in their order; into a later one only when nothing was found before.
+ *
+ * Errors: `ERR_IAM_CONFIG` for the name of a service that is empty or no string: with the prefix `_` nothing is found that anyone meant.
+ */
 export function* lookForCredentials(wanted: Wanted, surroundings: Surroundings): Generator<Look<Found>> {
+  if (wanted.service !== undefined) requireServiceName(wanted.service);
   yield lookIntoFile(wanted, surroundings);
   yield { name: "environment", ...lookAmong(surroundings.env, "environment", wanted) };
   if (wanted.service !== undefined) yield lookIntoVcap(wanted.service, surroundings);
+}
+
+/** Errors: `ERR_IAM_CONFIG` for what is not the name of a service. */
+export function requireServiceName(service: unknown): asserts service is string {
+  if (typeof service === "string" && service !== "") return;
+  throw new IamError("ERR_IAM_CONFIG", 'The name of a service is missing, such as { service: "cloudant" }.');
 }
 
 function lookIntoFile(wanted: Wanted, surroundings: Surroundings): Look<Found> {

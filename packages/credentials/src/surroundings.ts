@@ -12,11 +12,23 @@ export interface SurroundingsOptions {
 }
 
 /** {@link SurroundingsOptions} with their defaults. */
-export type Surroundings = {
-  readonly [K in keyof SurroundingsOptions]-?: NonNullable<SurroundingsOptions[K]>;
-};
+export interface Surroundings {
+  readonly env: NonNullable<SurroundingsOptions["env"]>;
+  readonly cwd: string;
+  /** Undefined for a user without one. */
+  readonly home: string | undefined;
+}
 
 /** Where this process is, unless told otherwise. */
 export function surroundingsOf({ env, cwd, home }: SurroundingsOptions): Surroundings {
-  return { env: env ?? process.env, cwd: cwd ?? process.cwd(), home: home ?? homedir() };
+  return { env: env ?? process.env, cwd: cwd ?? process.cwd(), home: home ?? homeDirectory() };
+}
+
+/** `homedir` throws for a user that the system does not know, as containers have. */
+function homeDirectory(): string | undefined {
+  try {
+    return homedir();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
-import { credentialsFromEnvironment, serviceFromEnvironment } from "../src/index.ts";
+import { credentialsFromEnvironment, defaultGrant, serviceFromEnvironment } from "../src/index.ts";
 import { type Asked, askedWith } from "./asked.ts";
 import { directoryWith, surroundings, thrownBy } from "./places.ts";
 
@@ -272,6 +272,9 @@ describe("the properties of a service", () => {
   test("keep the white space around a password and a client secret", async () => {
     const basic = serviceOf({ AUTH_TYPE: "basic", USERNAME: " ada ", PASSWORD: " p " });
     expect("password" in basic && [basic.username, basic.password()]).toEqual(["ada", " p "]);
+    const cluster = { AUTH_TYPE: "cp4d", AUTH_URL: "https://cp.example.com", USERNAME: "ada" };
+    const [authorized] = await askedWith(credentialsOf({ ...cluster, PASSWORD: " p'" }));
+    expect(authorized?.fields).toEqual({ username: "ada", password: " p'" });
     const [asked] = await askedWith(
       credentialsOf({ APIKEY: " k ", CLIENT_ID: " id ", CLIENT_SECRET: " s " }),
     );
@@ -424,6 +427,15 @@ describe("properties that cannot work are ERR_IAM_CONFIG that names the property
     const error = thrownBy(() => serviceFromEnvironment({ service: service as string, ...surroundings() }));
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
     expect(error.message).toContain('{ service: "cloudant" }');
+  });
+
+  test.for<unknown>(["", 7])("a service named %j, also where there need not be one", (service) => {
+    const options = { service: service as string, ...surroundings({ env: { IBMCLOUD_API_KEY: "k" } }) };
+    for (const find of [credentialsFromEnvironment, defaultGrant]) {
+      const error = thrownBy(() => find(options));
+      expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+      expect(error.message).toContain('{ service: "cloudant" }');
+    }
   });
 
   test("members of VCAP_SERVICES are named as they are spelt there", () => {

@@ -1,10 +1,11 @@
+import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { staticTokenGrant } from "@iam/core";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type DefaultGrantOptions, defaultGrant } from "../src/index.ts";
 import { askedWith } from "./asked.ts";
-import { directoryWith, surroundings, thrownBy } from "./places.ts";
+import { asNobody, directoryWith, surroundings, thrownBy } from "./places.ts";
 
 const fileName = "ibm-credentials.env";
 
@@ -174,6 +175,24 @@ describe("the default grant", () => {
       name: "VPC metadata",
       used: true,
       reason: "asked for with the option vpc",
+    });
+  });
+
+  test("of a compute resource is not passed over when this process may not look where its token is", async () => {
+    const closed = directoryWith({ "cr-token": "cr" });
+    chmodSync(closed, 0o000);
+    onTestFinished(() => chmodSync(closed, 0o700));
+    const options = {
+      ...surroundings(),
+      profileName: "p",
+      crTokenFiles: [join(closed, "cr-token")],
+      vpc: true,
+    };
+    const { grant } = asNobody(() => defaultGrant(options));
+    await expect(asNobody(() => grant.secret?.())).rejects.toMatchObject({
+      code: "ERR_IAM_CONFIG",
+      retryable: true,
+      message: expect.stringContaining("cr-token may not be read by this process"),
     });
   });
 

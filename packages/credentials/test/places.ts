@@ -29,3 +29,14 @@ export function thrownBy(run: () => unknown): Error & { code?: string; retryable
   }
   throw new Error("Nothing was thrown");
 }
+
+/** Runs something as a user who is not root, because root may read everything. */
+export function asNobody<T>(run: () => T): T {
+  if (process.geteuid?.() !== 0) return run();
+  process.seteuid?.(65534);
+  try {
+    return run();
+  } finally {
+    process.seteuid?.(0);
+  }
+}

@@ -5,18 +5,7 @@ import { apiKeyGrant, createTokenManager, crTokenGrant, systemClock } from "@iam
 import { startEmulator } from "@iam/emulator";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { crTokenFile, crTokenFiles, secretFile } from "../src/index.ts";
-import { directoryWith, thrownBy } from "./places.ts";
-
-/** Runs something as a user who is not root, because root may read everything. */
-function asNobody<T>(run: () => T): T {
-  if (process.geteuid?.() !== 0) return run();
-  process.seteuid?.(65534);
-  try {
-    return run();
-  } finally {
-    process.seteuid?.(0);
-  }
-}
+import { asNobody, directoryWith, thrownBy } from "./places.ts";
 
 /** Every way in which a file can be of no use, and how the error tells it. */
 const useless: readonly [string, (path: string) => void, RegExp][] = [

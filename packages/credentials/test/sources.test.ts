@@ -1,9 +1,12 @@
-import { mkdirSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { credentialsFromEnvironment, serviceFromEnvironment } from "../src/index.ts";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { credentialsFromEnvironment, serviceFromEnvironment, type TokenService } from "../src/index.ts";
 import { askedWith } from "./asked.ts";
-import { directoryWith, surroundings, thrownBy } from "./places.ts";
+import { asNobody, directoryWith, surroundings, thrownBy } from "./places.ts";
+
+vi.mock("node:os", { spy: true });
 
 const fileName = "ibm-credentials.env";
 const vcap = (services: unknown) => ({ VCAP_SERVICES: JSON.stringify(services) });
@@ -48,6 +51,59 @@ describe("the sources of a service's credentials", () => {
     const [cwd, target] = [directoryWith(), directoryWith(inFile("linked"))];
     symlinkSync(join(target, fileName), join(cwd, fileName));
     expect(await keyFrom({ cwd })).toBe("linked");
+  });
+
+  /** A directory that nobody may look into, such as the home directory of root in a container that runs as another user. */
+  function closedDirectory(): string {
+    const directory = directoryWith(inFile("hidden"));
+    chmodSync(directory, 0o000);
+    onTestFinished(() => chmodSync(directory, 0o700));
+    return directory;
+  }
+
+  test.for(["cwd", "home"])(
+    "go on to the environment when this process may not look into the %s, and say so when nothing is there",
+    (name) => {
+      const closed = closedDirectory();
+      const places = { [name]: closed };
+      const read = (env: Record<string, string>): TokenService => {
+        const options = { service: "cloudant", ...surroundings({ ...places, env }) };
+        return asNobody(() => credentialsFromEnvironment(options));
+      };
+      expect(read({ CLOUDANT_APIKEY: "k" }).source).toBe("environment");
+      const error = thrownBy(() => read({}));
+      expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+      expect(error.message).toContain(`${join(closed, fileName)} (this process may not look there)`);
+    },
+  );
+
+  test("go on to the environment when a file stands where the home directory should be", async () => {
+    const home = join(directoryWith({ home: "" }), "home");
+    expect(await keyFrom({ home, env: { CLOUDANT_APIKEY: "environment" } })).toBe("environment");
+  });
+
+  test("go on to the environment when the user has no home directory at all", () => {
+    vi.mocked(homedir).mockImplementationOnce(() => {
+      throw new Error("uv_os_homedir returned ENOENT");
+    });
+    const { env, cwd } = surroundings({ env: { CLOUDANT_APIKEY: "k" } });
+    expect(credentialsFromEnvironment({ service: "cloudant", env, cwd }).source).toBe("environment");
+  });
+
+  test.for<[string, () => string, RegExp]>([
+    [
+      "where this process may not look",
+      () => join(closedDirectory(), fileName),
+      /may not be read by this process/,
+    ],
+    ["with a name that is too long", () => "n".repeat(5000), /cannot be read \(ENAMETOOLONG\)/],
+    ["with a name that cannot be", () => "a\0b", /cannot be read/],
+  ])("are not passed over when IBM_CREDENTIALS_FILE leads to a file %s", ([, make, words]) => {
+    const env = { CLOUDANT_APIKEY: "k", IBM_CREDENTIALS_FILE: make() };
+    const options = { service: "cloudant", ...surroundings({ env }) };
+    const error = thrownBy(() => asNobody(() => credentialsFromEnvironment(options)));
+    expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
+    expect(error.message).toMatch(words);
   });
 
   test("are never merged: a URL alone in the file hides the key in the environment, and the error says so", () => {

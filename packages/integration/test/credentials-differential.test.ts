@@ -148,6 +148,12 @@ const types: readonly [
   ["cp4d with a password", 1, { ...cp4d, PASSWORD: "emulator-password" }],
   ["cp4d with an API key", 1, { ...cp4d, APIKEY: "emulator-user-api-key" }],
   ["cp4d at its endpoint", 1, { ...cp4d, AUTH_URL: "$IAM/v1/authorize", PASSWORD: "emulator-password" }],
+  // The SDK has an option `cp4dAccountId`, but makes `cp4DAccountId` of this name and does not read that.
+  [
+    "cp4d with an account id, which neither reads",
+    1,
+    { ...cp4d, PASSWORD: "emulator-password", CP4D_ACCOUNT_ID: "a1" },
+  ],
   ["mcsp", 1, { ...iam, AUTH_TYPE: "mcsp" }],
   ["mcspv2", 1, mcspV2],
   [
