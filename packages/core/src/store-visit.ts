@@ -151,18 +151,19 @@ export async function visitStore(
     look,
     takeTurn,
     untilChanged(ms) {
-      let unsubscribe: (() => void) | undefined;
+      let subscribed: Promise<(() => unknown) | undefined> | undefined;
       return new Promise<void>((resolve, reject) => {
         const leave = after(run, ms, (reason) => (reason === undefined ? resolve() : reject(reason)));
-        try {
-          unsubscribe = store.subscribe?.(tokenKey, () => {
-            leave();
-            resolve();
-          });
-        } catch {
-          // The polls find out.
-        }
-      }).finally(() => unsubscribe?.());
+        const changed = () => {
+          leave();
+          resolve();
+        };
+        // A store may fail here at once, later, or when it is left: the polls find out by themselves.
+        subscribed = (async () => store.subscribe?.(tokenKey, changed))();
+        subscribed.catch(() => {});
+      }).finally(() => {
+        subscribed?.then((unsubscribe) => unsubscribe?.()).catch(() => {});
+      });
     },
     async keepToken(token, ttlMs) {
       const options = { ttlMs: Math.floor(ttlMs), ifVersion: version };

@@ -415,6 +415,34 @@ describe("waiting for another process", () => {
     expect(fleet.requests.length).toBeLessThanOrEqual(9);
   });
 
+  const subscriptions: Record<string, () => unknown> = {
+    "throws at once": () => {
+      throw new Error("canary");
+    },
+    rejects: () => Promise.reject(new Error("canary")),
+    "gives a promise of what ends it": async () => () => {},
+    "gives something else": () => "canary",
+    "throws when it is left": () => () => {
+      throw new Error("canary");
+    },
+    "rejects when it is left": () => () => Promise.reject(new Error("canary")),
+  };
+  test.for(Object.entries(subscriptions))(
+    "through a store whose subscribe %s: the polls do without it",
+    async ([, subscribe]) => {
+      const fleet = createFleet();
+      fleet.latencyMs = 300;
+      const store = sharedStore({ ...fleet.broken.store, subscribe: subscribe as never });
+      const first = fleet.process({ store }).getToken();
+      const second = fleet.within(2_000, fleet.process({ store }).getToken());
+      expect((await second).value?.accessToken).toBe("token-1");
+      expect((await first).accessToken).toBe("token-1");
+      // An unhandled rejection fails the run.
+      await settle();
+      expect(fleet.requests).toHaveLength(1);
+    },
+  );
+
   test("that has written between the look and the lock: its token is taken, and nobody is asked", async () => {
     const inner = memoryStore();
     const other = createFleet({ store: inner });
