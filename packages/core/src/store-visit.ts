@@ -134,7 +134,7 @@ export async function visitStore(
     const answer = await ask(
       "lock",
       async (signal) => checkLock(await store.lock?.(tokenKey, { ttlMs: lockMs, signal })),
-      { late: (lock) => void (lock.state === "acquired" && lock.release().catch(() => {})) },
+      { late: (lock) => void (lock.state === "acquired" && letGo(lock).catch(() => {})) },
     );
     const lock = answer?.value;
     if (lock?.state !== "acquired") return lock;
@@ -205,6 +205,11 @@ function checkEntry(kept: StoredEntry | undefined): StoredEntry | undefined {
   const timed = ttlMs === undefined || (typeof ttlMs === "number" && ttlMs >= 0 && ttlMs < Infinity);
   if (typeof entry !== "string" || !timed) throw new GarbageError();
   return { entry, ttlMs };
+}
+
+/** Within a promise whatever the store does: one that throws at once, or gives none, is nobody's to catch when it is late. */
+async function letGo(lock: StoreLock & { readonly state: "acquired" }): Promise<void> {
+  await lock.release();
 }
 
 function checkLock(lock: StoreLock | undefined): StoreLock {

@@ -433,10 +433,10 @@ describe("waiting for another process", () => {
       const fleet = createFleet();
       fleet.latencyMs = 300;
       const store = sharedStore({ ...fleet.broken.store, subscribe: subscribe as never });
-      const first = fleet.process({ store }).getToken();
-      const second = fleet.within(2_000, fleet.process({ store }).getToken());
-      expect((await second).value?.accessToken).toBe("token-1");
-      expect((await first).accessToken).toBe("token-1");
+      const managers = [fleet.process({ store }), fleet.process({ store })];
+      const all = Promise.all(managers.map((manager) => manager.getToken()));
+      const tokens = (await fleet.within(2_000, all)).value?.map(({ accessToken }) => accessToken);
+      expect(tokens).toEqual(["token-1", "token-1"]);
       // An unhandled rejection fails the run.
       await settle();
       expect(fleet.requests).toHaveLength(1);
@@ -481,6 +481,35 @@ describe("waiting for another process", () => {
     expect(locked.map((lock) => lock?.state)).not.toContain("held");
     expect(locked.length).toBeGreaterThan(0);
   });
+
+  const releases: Record<string, () => unknown> = {
+    "throws at once": () => {
+      throw new Error("canary");
+    },
+    rejects: () => Promise.reject(new Error("canary")),
+    "gives no promise": () => undefined,
+  };
+  test.for(Object.entries(releases))(
+    "a lock that comes too late, whose release %s, is nobody's failure",
+    async ([, release]) => {
+      const late: (() => void)[] = [];
+      const fleet = createFleet({
+        store: {
+          ...memoryStore(),
+          async lock() {
+            await new Promise<void>((resolve) => late.push(resolve));
+            return { state: "acquired", release: release as never };
+          },
+        },
+      });
+      const { value } = await fleet.within(1_000, fleet.process().getToken());
+      expect(value?.accessToken).toBe("token-1");
+      for (const resolve of late) resolve();
+      // An unhandled rejection fails the run.
+      await settle();
+      expect(late).toHaveLength(1);
+    },
+  );
 
   test("an exchange that took too long does not write over the token of the next one", async () => {
     const fleet = createFleet();
