@@ -52,7 +52,8 @@ export function sharedStore(store: TokenStore, options: SharedStoreOptions = {})
   }
   if (pepper !== undefined) requireRandom(pepper);
   const guard = createStoreGuard();
-  const shared = { store, guard, timeoutMs, waitMs, pepper: pepper?.slice() ?? new Uint8Array() };
+  // Not `slice`: of a Buffer that is the same memory, which its owner may wipe.
+  const shared = { store, guard, timeoutMs, waitMs, pepper: new Uint8Array(pepper ?? []) };
   return {
     share(exchange, context) {
       if (globalThis.crypto?.subtle === undefined)

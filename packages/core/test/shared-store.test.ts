@@ -787,6 +787,18 @@ describe("which grants may be shared", () => {
     expect((await of("cr-token-2").getToken()).accessToken).toBe("token-1");
   });
 
+  test.for([
+    ["Uint8Array", new Uint8Array(pepper)],
+    ["Buffer", Buffer.from(pepper)],
+  ] as const)("a %s that is wiped after it was given has done its work", async ([, own]) => {
+    const fleet = createFleet({ pepper });
+    await fleet.process({ grant: grant({}) }).getToken();
+    const store = sharedStore(fleet.broken.store, { pepper: own });
+    own.fill(0);
+    await fleet.process({ grant: grant({}), store }).getToken();
+    expect(fleet.requests).toHaveLength(1);
+  });
+
   test("those without the pepper find nothing", async () => {
     const fleet = createFleet({ pepper });
     await fleet.process({ grant: grant({}) }).getToken();
