@@ -69,6 +69,8 @@ export async function visitStore(
   let version: string | null = null;
   let refusalVersion: string | undefined;
   let garbageTold = false;
+  /** What is being written. The lock is not let go before it is there, or the next one would find nothing and ask too. */
+  let writing: Promise<unknown> = Promise.resolve();
 
   async function ask<T>(
     operation: StoreOperation,
@@ -141,10 +143,35 @@ export async function visitStore(
     return {
       state: "acquired",
       async release() {
+        await writing;
         // When the manager is disposed of meanwhile, the lock ends by itself.
         await ask("release", () => lock.release(), { patienceMs: timeoutMs }).catch(() => {});
       },
     };
+  }
+
+  async function keepToken(token: SharedToken, ttlMs: number): Promise<void> {
+    const options = { ttlMs: Math.floor(ttlMs), ifVersion: version };
+    if (options.ttlMs < 1) return;
+    const entry = await seal.close(tokenKey, packToken(token));
+    const stale = refusalVersion;
+    await Promise.all([
+      ask("set", () => store.set(tokenKey, entry, options), { patienceMs: timeoutMs }),
+      stale !== undefined &&
+        ask("delete", () => store.delete(refusalKey, { ifVersion: stale }), { patienceMs: timeoutMs }),
+    ]);
+  }
+
+  async function keepRefusal(refusal: SharedRefusal): Promise<void> {
+    if (wallClock) return;
+    const entry = await seal.close(refusalKey, packRefusal(refusal));
+    const options = { ttlMs: Math.floor(refusal.keptMs) };
+    await ask("set", () => store.set(refusalKey, entry, options), { patienceMs: timeoutMs });
+  }
+
+  function beforeRelease(written: Promise<void>): Promise<void> {
+    writing = written.catch(() => {});
+    return written;
   }
 
   return {
@@ -165,23 +192,8 @@ export async function visitStore(
         subscribed?.then((unsubscribe) => unsubscribe?.()).catch(() => {});
       });
     },
-    async keepToken(token, ttlMs) {
-      const options = { ttlMs: Math.floor(ttlMs), ifVersion: version };
-      if (options.ttlMs < 1) return;
-      const entry = await seal.close(tokenKey, packToken(token));
-      const stale = refusalVersion;
-      await Promise.all([
-        ask("set", () => store.set(tokenKey, entry, options), { patienceMs: timeoutMs }),
-        stale !== undefined &&
-          ask("delete", () => store.delete(refusalKey, { ifVersion: stale }), { patienceMs: timeoutMs }),
-      ]);
-    },
-    async keepRefusal(refusal) {
-      if (wallClock) return;
-      const entry = await seal.close(refusalKey, packRefusal(refusal));
-      const options = { ttlMs: Math.floor(refusal.keptMs) };
-      await ask("set", () => store.set(refusalKey, entry, options), { patienceMs: timeoutMs });
-    },
+    keepToken: (token, ttlMs) => beforeRelease(keepToken(token, ttlMs)),
+    keepRefusal: (refusal) => beforeRelease(keepRefusal(refusal)),
     patiently(task) {
       return new Promise((resolve) => {
         const leave = after(run, Math.max(budgetMs, 0), () => resolve());

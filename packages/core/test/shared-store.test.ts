@@ -511,6 +511,26 @@ describe("waiting for another process", () => {
     },
   );
 
+  test("that has its token and writes slowly: it lets go of the lock only then, and nobody asks beside", async () => {
+    const fleet = createFleet();
+    fleet.latencyMs = 300;
+    const after = (ms: number) =>
+      new Promise<void>((resolve) => fleet.clock.setTimer(resolve, ms, { background: false }));
+    const { store } = fleet.broken;
+    const slow = sharedStore({
+      ...store,
+      get: (key) => after(45).then(() => store.get(key)),
+      set: (key, entry, options) => after(140).then(() => store.set(key, entry, options)),
+      lock: async (key, options) =>
+        after(45).then(async () => (await store.lock?.(key, options)) ?? { state: "held" }),
+    });
+    const managers = [fleet.process({ store: slow }), fleet.process({ store: slow })];
+    const all = Promise.all(managers.map((manager) => manager.getToken()));
+    const tokens = (await fleet.within(5_000, all)).value?.map(({ accessToken }) => accessToken);
+    expect(tokens).toEqual(["token-1", "token-1"]);
+    expect(fleet.events).not.toContainEqual(expect.objectContaining({ type: "store_failed" }));
+  });
+
   test("an exchange that took too long does not write over the token of the next one", async () => {
     const fleet = createFleet();
     let answer = (_: TokenResponse) => {};
