@@ -48,7 +48,7 @@ export interface StoreVisit {
   keepRefusal(refusal: SharedRefusal): Promise<void>;
   /** Waits for something that follows the exchange, as long as the caller can be kept for the sake of the store. */
   patiently(task: Promise<unknown>): Promise<void>;
-  /** A wait for another process has begun: each call has the whole patience from now on. */
+  /** The caller waits for another process, or nobody waits: the calls that follow have the whole patience once more, together. */
   renewPatience(): void;
 }
 

@@ -187,6 +187,24 @@ describe("refreshing", () => {
     expect(fleet.requests).toHaveLength(2);
   });
 
+  test("through a slow store costs one grant too: nobody waits, so each call may take as long as all may otherwise", async () => {
+    const fleet = createFleet({ expiresIn: 60 });
+    const managers = Array.from({ length: 4 }, () => fleet.process());
+    for (const manager of managers) await manager.getToken();
+    fleet.broken.fault = { delayMs: 100 };
+    await fleet.clock.advance(45_000);
+    for (let s = 0; s < 10; s += 0.5) {
+      for (const manager of managers) {
+        const { value, tookMs } = await fleet.within(1_000, manager.getToken());
+        expect(value).toBeDefined();
+        expect(tookMs).toBe(0);
+      }
+      await fleet.clock.advance(500);
+    }
+    expect(fleet.requests).toHaveLength(2);
+    for (const manager of managers) expect((await manager.getToken()).accessToken).toBe("token-2");
+  });
+
   test("nobody's request waits or fails while the token endpoint is down and the token is good", async () => {
     const { fleet, one, two } = await expiring();
     fleet.answer = failing(503);
