@@ -72,7 +72,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
   }
 
   async function throughStore(errand: Errand, visit: StoreVisit): Promise<Exchanged> {
-    const { run, held, startedAt } = errand;
+    const { startedAt } = errand;
     let owner: string | undefined;
     let ownerSince = startedAt;
     for (let poll = 0; ; poll++) {
@@ -87,6 +87,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
         await visit.untilChanged(pauseMs + firstPollMs * random());
         continue;
       }
+      if (servedMeanwhile(errand)) visit.renewPatience();
       const turn = await visit.takeTurn();
       if (turn === undefined) return withoutStore(errand);
       if (turn.state === "unlocked") return lead(errand, visit, found);
@@ -95,8 +96,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
         if (led !== undefined) return led;
         continue;
       }
-      if (run.reason === "expiring" && held !== undefined && usableMs(held) > 0)
-        return stay(held, Math.min(500 + 500 * random(), usableMs(held) / 4));
+      const served = servedMeanwhile(errand);
+      if (served) return stay(served, Math.min(500 + 500 * random(), usableMs(served) / 4));
 
       const nowMs = clock.monotonicNow();
       if (turn.owner !== owner) {
@@ -161,6 +162,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
     release: () => Promise<void>,
   ): Promise<Exchanged | undefined> {
     try {
+      if (servedMeanwhile(errand)) visit.renewPatience();
       // Somebody may have led and written between our look and our turn.
       const found = await visit.look();
       if (found !== undefined) {
@@ -228,13 +230,17 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
 
   /** The store does not work. Nobody waits for a refresh, so it is put off once, and a fleet does not ask all at once. */
   async function withoutStore(errand: Errand): Promise<Exchanged> {
-    const { run, held } = errand;
-    const token = held?.token.accessToken;
-    if (run.reason === "expiring" && held !== undefined && putOff !== token && usableMs(held) > 0) {
-      putOff = token;
-      return stay(held, usableMs(held) * (0.25 + 0.5 * random()));
+    const served = servedMeanwhile(errand);
+    if (served && putOff !== served.token.accessToken) {
+      putOff = served.token.accessToken;
+      return stay(served, usableMs(served) * (0.25 + 0.5 * random()));
     }
     return (await make(errand)).answer;
+  }
+
+  /** The token that everybody gets while this exchange runs beside: nobody waits for it. */
+  function servedMeanwhile({ run, held }: Errand): Lease | undefined {
+    return run.reason === "expiring" && held !== undefined && usableMs(held) > 0 ? held : undefined;
   }
 
   function usableMs(held: Lease): number {

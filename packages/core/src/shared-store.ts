@@ -12,7 +12,10 @@ export interface SharedStoreOptions {
    * or changes by itself: password, passcode, compute resource token, VPC, static token. An API key guards itself.
    */
   pepper?: Uint8Array | undefined;
-  /** How much longer a caller may have to wait because of a store that does not work. Default: 150. */
+  /**
+   * How much longer a caller may have to wait because of a store that does not work: for all calls of one exchange together, of
+   * which a caller without a token makes three. Default: 150.
+   */
   timeoutMs?: number | undefined;
   /**
    * How long a caller without a token waits for the exchange of another process before it makes its own. Default: 5,000, which
@@ -52,7 +55,8 @@ export function sharedStore(store: TokenStore, options: SharedStoreOptions = {})
   }
   if (pepper !== undefined) requireRandom(pepper);
   const guard = createStoreGuard();
-  const shared = { store, guard, timeoutMs, waitMs, pepper: pepper?.slice() ?? new Uint8Array() };
+  // Not `slice`: of a Buffer that is the same memory, which its owner may wipe.
+  const shared = { store, guard, timeoutMs, waitMs, pepper: new Uint8Array(pepper ?? []) };
   return {
     share(exchange, context) {
       if (globalThis.crypto?.subtle === undefined)

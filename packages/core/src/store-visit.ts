@@ -48,7 +48,7 @@ export interface StoreVisit {
   keepRefusal(refusal: SharedRefusal): Promise<void>;
   /** Waits for something that follows the exchange, as long as the caller can be kept for the sake of the store. */
   patiently(task: Promise<unknown>): Promise<void>;
-  /** A wait for another process has begun: each call has the whole patience from now on. */
+  /** The caller waits for another process, or nobody waits: the calls that follow have the whole patience once more, together. */
   renewPatience(): void;
 }
 
@@ -69,6 +69,8 @@ export async function visitStore(
   let version: string | null = null;
   let refusalVersion: string | undefined;
   let garbageTold = false;
+  /** What is being written. The lock is not let go before it is there, or the next one would find nothing and ask too. */
+  let writing: Promise<unknown> = Promise.resolve();
 
   async function ask<T>(
     operation: StoreOperation,
@@ -134,53 +136,64 @@ export async function visitStore(
     const answer = await ask(
       "lock",
       async (signal) => checkLock(await store.lock?.(tokenKey, { ttlMs: lockMs, signal })),
-      { late: (lock) => void (lock.state === "acquired" && lock.release().catch(() => {})) },
+      { late: (lock) => void (lock.state === "acquired" && letGo(lock).catch(() => {})) },
     );
     const lock = answer?.value;
     if (lock?.state !== "acquired") return lock;
     return {
       state: "acquired",
       async release() {
+        await writing;
         // When the manager is disposed of meanwhile, the lock ends by itself.
         await ask("release", () => lock.release(), { patienceMs: timeoutMs }).catch(() => {});
       },
     };
   }
 
+  async function keepToken(token: SharedToken, ttlMs: number): Promise<void> {
+    const options = { ttlMs: Math.floor(ttlMs), ifVersion: version };
+    if (options.ttlMs < 1) return;
+    const entry = await seal.close(tokenKey, packToken(token));
+    const stale = refusalVersion;
+    await Promise.all([
+      ask("set", () => store.set(tokenKey, entry, options), { patienceMs: timeoutMs }),
+      stale !== undefined &&
+        ask("delete", () => store.delete(refusalKey, { ifVersion: stale }), { patienceMs: timeoutMs }),
+    ]);
+  }
+
+  async function keepRefusal(refusal: SharedRefusal): Promise<void> {
+    if (wallClock) return;
+    const entry = await seal.close(refusalKey, packRefusal(refusal));
+    const options = { ttlMs: Math.floor(refusal.keptMs) };
+    await ask("set", () => store.set(refusalKey, entry, options), { patienceMs: timeoutMs });
+  }
+
+  function beforeRelease(written: Promise<void>): Promise<void> {
+    writing = written.catch(() => {});
+    return written;
+  }
+
   return {
     look,
     takeTurn,
     untilChanged(ms) {
-      let unsubscribe: (() => void) | undefined;
+      let subscribed: Promise<(() => unknown) | undefined> | undefined;
       return new Promise<void>((resolve, reject) => {
         const leave = after(run, ms, (reason) => (reason === undefined ? resolve() : reject(reason)));
-        try {
-          unsubscribe = store.subscribe?.(tokenKey, () => {
-            leave();
-            resolve();
-          });
-        } catch {
-          // The polls find out.
-        }
-      }).finally(() => unsubscribe?.());
+        const changed = () => {
+          leave();
+          resolve();
+        };
+        // A store may fail here at once, later, or when it is left: the polls find out by themselves.
+        subscribed = (async () => store.subscribe?.(tokenKey, changed))();
+        subscribed.catch(() => {});
+      }).finally(() => {
+        subscribed?.then((unsubscribe) => unsubscribe?.()).catch(() => {});
+      });
     },
-    async keepToken(token, ttlMs) {
-      const options = { ttlMs: Math.floor(ttlMs), ifVersion: version };
-      if (options.ttlMs < 1) return;
-      const entry = await seal.close(tokenKey, packToken(token));
-      const stale = refusalVersion;
-      await Promise.all([
-        ask("set", () => store.set(tokenKey, entry, options), { patienceMs: timeoutMs }),
-        stale !== undefined &&
-          ask("delete", () => store.delete(refusalKey, { ifVersion: stale }), { patienceMs: timeoutMs }),
-      ]);
-    },
-    async keepRefusal(refusal) {
-      if (wallClock) return;
-      const entry = await seal.close(refusalKey, packRefusal(refusal));
-      const options = { ttlMs: Math.floor(refusal.keptMs) };
-      await ask("set", () => store.set(refusalKey, entry, options), { patienceMs: timeoutMs });
-    },
+    keepToken: (token, ttlMs) => beforeRelease(keepToken(token, ttlMs)),
+    keepRefusal: (refusal) => beforeRelease(keepRefusal(refusal)),
     patiently(task) {
       return new Promise((resolve) => {
         const leave = after(run, Math.max(budgetMs, 0), () => resolve());
@@ -204,6 +217,11 @@ function checkEntry(kept: StoredEntry | undefined): StoredEntry | undefined {
   const timed = ttlMs === undefined || (typeof ttlMs === "number" && ttlMs >= 0 && ttlMs < Infinity);
   if (typeof entry !== "string" || !timed) throw new GarbageError();
   return { entry, ttlMs };
+}
+
+/** Within a promise whatever the store does: one that throws at once, or gives none, is nobody's to catch when it is late. */
+async function letGo(lock: StoreLock & { readonly state: "acquired" }): Promise<void> {
+  await lock.release();
 }
 
 function checkLock(lock: StoreLock | undefined): StoreLock {

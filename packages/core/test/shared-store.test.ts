@@ -187,6 +187,24 @@ describe("refreshing", () => {
     expect(fleet.requests).toHaveLength(2);
   });
 
+  test("through a slow store costs one grant too: nobody waits, so each call may take as long as all may otherwise", async () => {
+    const fleet = createFleet({ expiresIn: 60 });
+    const managers = Array.from({ length: 4 }, () => fleet.process());
+    for (const manager of managers) await manager.getToken();
+    fleet.broken.fault = { delayMs: 100 };
+    await fleet.clock.advance(45_000);
+    for (let s = 0; s < 10; s += 0.5) {
+      for (const manager of managers) {
+        const { value, tookMs } = await fleet.within(1_000, manager.getToken());
+        expect(value).toBeDefined();
+        expect(tookMs).toBe(0);
+      }
+      await fleet.clock.advance(500);
+    }
+    expect(fleet.requests).toHaveLength(2);
+    for (const manager of managers) expect((await manager.getToken()).accessToken).toBe("token-2");
+  });
+
   test("nobody's request waits or fails while the token endpoint is down and the token is good", async () => {
     const { fleet, one, two } = await expiring();
     fleet.answer = failing(503);
@@ -415,6 +433,34 @@ describe("waiting for another process", () => {
     expect(fleet.requests.length).toBeLessThanOrEqual(9);
   });
 
+  const subscriptions: Record<string, () => unknown> = {
+    "throws at once": () => {
+      throw new Error("canary");
+    },
+    rejects: () => Promise.reject(new Error("canary")),
+    "gives a promise of what ends it": async () => () => {},
+    "gives something else": () => "canary",
+    "throws when it is left": () => () => {
+      throw new Error("canary");
+    },
+    "rejects when it is left": () => () => Promise.reject(new Error("canary")),
+  };
+  test.for(Object.entries(subscriptions))(
+    "through a store whose subscribe %s: the polls do without it",
+    async ([, subscribe]) => {
+      const fleet = createFleet();
+      fleet.latencyMs = 300;
+      const store = sharedStore({ ...fleet.broken.store, subscribe: subscribe as never });
+      const managers = [fleet.process({ store }), fleet.process({ store })];
+      const all = Promise.all(managers.map((manager) => manager.getToken()));
+      const tokens = (await fleet.within(2_000, all)).value?.map(({ accessToken }) => accessToken);
+      expect(tokens).toEqual(["token-1", "token-1"]);
+      // An unhandled rejection fails the run.
+      await settle();
+      expect(fleet.requests).toHaveLength(1);
+    },
+  );
+
   test("that has written between the look and the lock: its token is taken, and nobody is asked", async () => {
     const inner = memoryStore();
     const other = createFleet({ store: inner });
@@ -452,6 +498,55 @@ describe("waiting for another process", () => {
     );
     expect(locked.map((lock) => lock?.state)).not.toContain("held");
     expect(locked.length).toBeGreaterThan(0);
+  });
+
+  const releases: Record<string, () => unknown> = {
+    "throws at once": () => {
+      throw new Error("canary");
+    },
+    rejects: () => Promise.reject(new Error("canary")),
+    "gives no promise": () => undefined,
+  };
+  test.for(Object.entries(releases))(
+    "a lock that comes too late, whose release %s, is nobody's failure",
+    async ([, release]) => {
+      const late: (() => void)[] = [];
+      const fleet = createFleet({
+        store: {
+          ...memoryStore(),
+          async lock() {
+            await new Promise<void>((resolve) => late.push(resolve));
+            return { state: "acquired", release: release as never };
+          },
+        },
+      });
+      const { value } = await fleet.within(1_000, fleet.process().getToken());
+      expect(value?.accessToken).toBe("token-1");
+      for (const resolve of late) resolve();
+      // An unhandled rejection fails the run.
+      await settle();
+      expect(late).toHaveLength(1);
+    },
+  );
+
+  test("that has its token and writes slowly: it lets go of the lock only then, and nobody asks beside", async () => {
+    const fleet = createFleet();
+    fleet.latencyMs = 300;
+    const after = (ms: number) =>
+      new Promise<void>((resolve) => fleet.clock.setTimer(resolve, ms, { background: false }));
+    const { store } = fleet.broken;
+    const slow = sharedStore({
+      ...store,
+      get: (key) => after(45).then(() => store.get(key)),
+      set: (key, entry, options) => after(140).then(() => store.set(key, entry, options)),
+      lock: async (key, options) =>
+        after(45).then(async () => (await store.lock?.(key, options)) ?? { state: "held" }),
+    });
+    const managers = [fleet.process({ store: slow }), fleet.process({ store: slow })];
+    const all = Promise.all(managers.map((manager) => manager.getToken()));
+    const tokens = (await fleet.within(5_000, all)).value?.map(({ accessToken }) => accessToken);
+    expect(tokens).toEqual(["token-1", "token-1"]);
+    expect(fleet.events).not.toContainEqual(expect.objectContaining({ type: "store_failed" }));
   });
 
   test("an exchange that took too long does not write over the token of the next one", async () => {
@@ -728,6 +823,18 @@ describe("which grants may be shared", () => {
       fleet.process({ grant: grant({ sharing: "identity", secret: () => secret }) });
     await of("cr-token-1").getToken();
     expect((await of("cr-token-2").getToken()).accessToken).toBe("token-1");
+  });
+
+  test.for([
+    ["Uint8Array", new Uint8Array(pepper)],
+    ["Buffer", Buffer.from(pepper)],
+  ] as const)("a %s that is wiped after it was given has done its work", async ([, own]) => {
+    const fleet = createFleet({ pepper });
+    await fleet.process({ grant: grant({}) }).getToken();
+    const store = sharedStore(fleet.broken.store, { pepper: own });
+    own.fill(0);
+    await fleet.process({ grant: grant({}), store }).getToken();
+    expect(fleet.requests).toHaveLength(1);
   });
 
   test("those without the pepper find nothing", async () => {
