@@ -19,7 +19,7 @@ import axios, {
 import { finalUrl } from "./final-url.ts";
 import { type AdapterChoice, defaultAdapter, innerSendOf } from "./inner-send.ts";
 import { trailOf } from "./redirects.ts";
-import { withoutToken } from "./without-token.ts";
+import { hideAgents, withoutToken } from "./without-token.ts";
 
 /** Options of one request, in the `iam` field of its config. */
 export interface IamAxiosRequestOptions {
@@ -117,6 +117,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
       config.adapter = adapter;
       const { iam } = config;
       if (iam === false) return inner(config);
+      hideAgents(config);
       if (config.auth || config.headers.has("authorization")) return given(await sendOnce(inner, config));
       const { signal, end } = cancellationOf(config);
       try {

@@ -1,4 +1,4 @@
-import type { InternalAxiosRequestConfig } from "axios";
+import axios, { type InternalAxiosRequestConfig } from "axios";
 
 type Bag = Record<PropertyKey, unknown>;
 
@@ -35,6 +35,34 @@ export function withoutToken(holder: unknown, config: InternalAxiosRequestConfig
   if (event) Reflect.set(holder, "event", null);
   withoutToken(response, config, depth + 1);
   withoutToken(cause, config, depth + 1);
+}
+
+/**
+ * Leaves agents out when a config is printed or made JSON, as all errors of axios do with theirs: an agent knows the requests
+ * that are on their way, and those have the token. The properties themselves stay, for who sends the config again.
+ */
+export function hideAgents(config: InternalAxiosRequestConfig): void {
+  if (!isBag(config.httpAgent) && !isBag(config.httpsAgent)) return;
+  // Enumerable they would be merged into other configs.
+  Object.defineProperties(config, {
+    [Symbol.for("nodejs.util.inspect.custom")]: { value: withoutAgents, configurable: true },
+    toJSON: { value: configAsJson, configurable: true },
+  });
+  // With a list of its own axios asks no toJSON of a config.
+  const { redact } = config as { redact?: unknown };
+  if (Array.isArray(redact) && redact.length > 0)
+    Reflect.set(config, "redact", [...new Set([...redact, "httpAgent", "httpsAgent"])]);
+}
+
+function withoutAgents(this: InternalAxiosRequestConfig): Bag {
+  const { httpAgent, httpsAgent, ...rest } = this;
+  return rest;
+}
+
+/** As axios does it, which knows how to leave out circles. */
+function configAsJson(this: InternalAxiosRequestConfig): unknown {
+  const { toJSON }: { toJSON(this: { config: unknown }): { config?: unknown } } = axios.AxiosError.prototype;
+  return toJSON.call({ config: withoutAgents.call(this) }).config;
 }
 
 /** The real ones hold the header in many places, and by their agent the requests of others that are on their way. */

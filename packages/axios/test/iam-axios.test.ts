@@ -16,7 +16,7 @@ import {
 import { setupCache } from "axios-cache-interceptor";
 import axiosRetry from "axios-retry";
 import LegacyFormData from "form-data";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { axiosAdapters, axiosVersions, loadAxios } from "./axios-versions.ts";
 import { failure, printed, type Recorder, record, startScene } from "./scene.ts";
 
@@ -477,6 +477,46 @@ for (const version of axiosVersions) {
         controller.abort();
         expect(printed(await ending)).not.toContain(accessToken);
         expect(authorizations(recorder)).toEqual(Array(4).fill(token));
+      });
+    });
+
+    describe("an agent of the caller's", () => {
+      test("leads from no error and no response to requests that are on their way", async () => {
+        await using scene = await startScene();
+        await using recorder = await record(({ path }, response, { socket }) => {
+          if (path === "/reset") socket.resetAndDestroy();
+          else if (path !== "/late") response.writeHead(Number(path.slice(1))).end("{}");
+        });
+        const { default: http } = await import("node:http");
+        const httpAgent = new http.Agent({ keepAlive: true });
+        const client = clientOf(
+          { manager: scene.manager, origins: [recorder.origin] },
+          { baseURL: recorder.origin, httpAgent },
+        );
+        const { accessToken } = await scene.manager.getToken();
+        const underWay = new AbortController();
+        const late = failure(client.get("/late", { signal: underWay.signal }));
+        await vi.waitUntil(() => recorder.received.length === 1);
+        // The newer of the tested versions have a list of names that are not to be printed.
+        const redact: Partial<AxiosRequestConfig> & { redact: string[] } = { redact: ["password"] };
+        const seen: Record<string, unknown> = {
+          200: await client.get("/200"),
+          503: await failure(client.get("/503")),
+          reset: await failure(client.get("/reset")),
+          timeout: await failure(client.get("/late", { timeout: 50 })),
+          redacting: await failure(client.get("/503", redact)),
+          parsing: await failure(client.get("/200", { transformResponse: () => JSON.parse("no") })),
+        };
+        for (const [name, value] of Object.entries(seen))
+          expect(printed(value).includes(accessToken), name).toBe(false);
+        const { config } = seen[503] as AxiosError;
+        expect(config?.httpAgent).toBe(httpAgent);
+        const json: { config: object } = JSON.parse(JSON.stringify(seen[503]));
+        expect(json.config).toMatchObject({ url: "/503", baseURL: recorder.origin });
+        underWay.abort();
+        expect(printed(await late).includes(accessToken)).toBe(false);
+        expect((await client.request({ ...config, url: "/200" })).status).toBe(200);
+        httpAgent.destroy();
       });
     });
 
