@@ -226,20 +226,27 @@ function isSame(one: AdapterChoice, other: AdapterChoice): boolean {
   );
 }
 
-/** What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests. */
+/**
+ * What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests, and so may a
+ * signal, of which axios wants no more than that it tells listeners.
+ */
 function cancellationOf({ signal, cancelToken }: InternalAxiosRequestConfig): {
   signal: AbortSignal | undefined;
   end?: () => void;
 } {
-  if (!cancelToken) return { signal: signal as AbortSignal | undefined };
+  if (!cancelToken && (!signal || signal instanceof AbortSignal)) return { signal };
   const controller = new AbortController();
   const abort = () => controller.abort();
-  const token = cancelToken as unknown as Cancelling;
-  token.subscribe(abort);
-  const ended = controller.signal;
+  const token = cancelToken as unknown as Cancelling | undefined;
+  token?.subscribe(abort);
+  signal?.addEventListener?.("abort", abort);
+  if (signal?.aborted) abort();
   return {
-    signal: signal ? AbortSignal.any([signal as AbortSignal, ended]) : ended,
-    end: () => token.unsubscribe(abort),
+    signal: controller.signal,
+    end() {
+      token?.unsubscribe(abort);
+      signal?.removeEventListener?.("abort", abort);
+    },
   };
 }
 

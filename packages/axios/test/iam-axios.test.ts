@@ -552,6 +552,48 @@ for (const version of axiosVersions) {
         expect(scene.emulator.counters.tokenRequests).toBe(1);
       });
 
+      test("a signal of another make than the platform's ends it too", async () => {
+        await using scene = await startScene();
+        const client = clientOf({ manager: scene.manager, origins: [scene.emulator.url] });
+        // Of a class, as polyfills are: axios copies what is a plain object.
+        const signal = new (class {
+          aborted = false;
+          readonly listeners = new Set<() => void>();
+          addEventListener(_type: string, listener: () => void) {
+            this.listeners.add(listener);
+          }
+          removeEventListener(_type: string, listener: () => void) {
+            this.listeners.delete(listener);
+          }
+        })();
+        expect((await client.get(scene.resource, { signal })).status).toBe(200);
+        expect(signal.listeners.size).toBe(0);
+
+        let release = () => {};
+        const until = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        await scene.manager.getToken().then((rejected) => {
+          scene.emulator.fault({ kind: "hold", until });
+          void scene.manager.getToken({ rejected }).catch(() => {});
+        });
+        const ended = failure(client.get(scene.resource, { signal }));
+        await scene.emulator.until(({ tokenRequests }) => tokenRequests === 2);
+        signal.aborted = true;
+        for (const listener of signal.listeners) listener();
+        expect(await ended).toMatchObject({ code: "ERR_CANCELED" });
+        expect(scene.emulator.counters.resourceRequests).toBe(1);
+        release();
+      });
+
+      test("axios' timeout is for each send, and does not end it", async () => {
+        await using scene = await startScene();
+        const until = new Promise<void>((resolve) => setTimeout(resolve, 400));
+        scene.emulator.fault({ kind: "hold", until });
+        const client = clientOf({ manager: scene.manager, origins: [scene.emulator.url] });
+        expect((await client.get(scene.resource, { timeout: 300 })).status).toBe(200);
+      });
+
       test("a failure of the manager reaches the caller as itself", async () => {
         await using scene = await startScene();
         scene.emulator.fault({ kind: "status", status: 400 });
