@@ -195,9 +195,13 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
   return { requestInterceptor, eject: () => request.eject(requestInterceptor) };
 }
 
-/** An instance that was made with `create` does not tell its version; then that of the peer must do. */
+/**
+ * An instance that was made with `create` does not tell its version; then that of the peer must do. It may be of another copy
+ * of axios: one before 1 has no Blob among its classes, and none of the headers that we need.
+ */
 function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): void {
-  const version = instance?.VERSION ?? axios.VERSION;
+  const isBeforeOne = instance?.defaults?.env !== undefined && !("Blob" in instance.defaults.env);
+  const version = instance?.VERSION ?? (isBeforeOne ? "0.x" : axios.VERSION);
   const problem = !instance?.interceptors?.request
     ? "what it was given has no interceptors"
     : !/^1\.([7-9]|\d\d+)\./.test(version) && `this is axios ${version}`;

@@ -735,6 +735,10 @@ for (const version of axiosVersions) {
             `(@iam/axios) needs an instance of axios >=1.7 <2: this is axios ${old}.`,
           );
         }
+        // As axios 0.27 makes them, with no version to be read.
+        const created = axios.create();
+        created.defaults.env = { FormData };
+        expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
       });
     });
 
