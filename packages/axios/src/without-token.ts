@@ -1,4 +1,4 @@
-import axios, { type InternalAxiosRequestConfig } from "axios";
+import type { InternalAxiosRequestConfig } from "axios";
 
 type Bag = Record<PropertyKey, unknown>;
 
@@ -37,32 +37,20 @@ export function withoutToken(holder: unknown, config: InternalAxiosRequestConfig
   withoutToken(cause, config, depth + 1);
 }
 
+const inspectCustom = Symbol.for("nodejs.util.inspect.custom");
+const printed: PropertyDescriptor = { value: () => "[agent]", configurable: true };
+
 /**
- * Leaves agents out when a config is printed or made JSON, as all errors of axios do with theirs: an agent knows the requests
- * that are on their way, and those have the token. The properties themselves stay, for who sends the config again.
+ * Has the agents in a config print as `[agent]`, because they know the requests that are on their way, and those have the token.
+ *
+ * On the agent, once, although it is the caller's: axios makes errors with the config after us too, of which `toJSON` goes
+ * down into every agent, and the same on each config takes microseconds. Nothing but printing changes.
  */
-export function hideAgents(config: InternalAxiosRequestConfig): void {
-  if (!isBag(config.httpAgent) && !isBag(config.httpsAgent)) return;
-  // Enumerable they would be merged into other configs.
-  Object.defineProperties(config, {
-    [Symbol.for("nodejs.util.inspect.custom")]: { value: withoutAgents, configurable: true },
-    toJSON: { value: configAsJson, configurable: true },
-  });
-  // With a list of its own axios asks no toJSON of a config.
-  const { redact } = config as { redact?: unknown };
-  if (Array.isArray(redact) && redact.length > 0)
-    Reflect.set(config, "redact", [...new Set([...redact, "httpAgent", "httpsAgent"])]);
-}
-
-function withoutAgents(this: InternalAxiosRequestConfig): Bag {
-  const { httpAgent, httpsAgent, ...rest } = this;
-  return rest;
-}
-
-/** As axios does it, which knows how to leave out circles. */
-function configAsJson(this: InternalAxiosRequestConfig): unknown {
-  const { toJSON }: { toJSON(this: { config: unknown }): { config?: unknown } } = axios.AxiosError.prototype;
-  return toJSON.call({ config: withoutAgents.call(this) }).config;
+export function hideAgents({ httpAgent, httpsAgent }: InternalAxiosRequestConfig): void {
+  for (const agent of [httpAgent, httpsAgent]) {
+    if (!isBag(agent) || Object.hasOwn(agent, inspectCustom)) continue;
+    for (const name of [inspectCustom, "toJSON"]) Reflect.defineProperty(agent, name, printed);
+  }
 }
 
 /** The real ones hold the header in many places, and by their agent the requests of others that are on their way. */

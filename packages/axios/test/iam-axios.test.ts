@@ -512,7 +512,7 @@ for (const version of axiosVersions) {
         const { config } = seen[503] as AxiosError;
         expect(config?.httpAgent).toBe(httpAgent);
         const json: { config: object } = JSON.parse(JSON.stringify(seen[503]));
-        expect(json.config).toMatchObject({ url: "/503", baseURL: recorder.origin });
+        expect(json.config).toMatchObject({ url: "/503", httpAgent: "[agent]" });
         underWay.abort();
         expect(printed(await late).includes(accessToken)).toBe(false);
         expect((await client.request({ ...config, url: "/200" })).status).toBe(200);
