@@ -30,7 +30,7 @@ const entries = [
     name: "`@iam/axios` alone",
     contents: 'export * from "@iam/axios";',
     external: ["@iam/core", "axios"],
-    budget: 2_100,
+    budget: 2_300,
     goal: 1_500,
   },
   {

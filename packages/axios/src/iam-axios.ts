@@ -19,7 +19,7 @@ import axios, {
 import { finalUrl } from "./final-url.ts";
 import { type AdapterChoice, defaultAdapter, innerSendOf } from "./inner-send.ts";
 import { trailOf } from "./redirects.ts";
-import { withoutToken } from "./without-token.ts";
+import { hideAgents, withoutToken } from "./without-token.ts";
 
 /** Options of one request, in the `iam` field of its config. */
 export interface IamAxiosRequestOptions {
@@ -117,6 +117,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
       config.adapter = adapter;
       const { iam } = config;
       if (iam === false) return inner(config);
+      hideAgents(config);
       if (config.auth || config.headers.has("authorization")) return given(await sendOnce(inner, config));
       const { signal, end } = cancellationOf(config);
       try {
@@ -194,9 +195,13 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
   return { requestInterceptor, eject: () => request.eject(requestInterceptor) };
 }
 
-/** An instance that was made with `create` does not tell its version; then that of the peer must do. */
+/**
+ * An instance that was made with `create` does not tell its version; then that of the peer must do. It may be of another copy
+ * of axios: one before 1 has no Blob among its classes, and none of the headers that we need.
+ */
 function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): void {
-  const version = instance?.VERSION ?? axios.VERSION;
+  const isBeforeOne = instance?.defaults?.env !== undefined && !("Blob" in instance.defaults.env);
+  const version = instance?.VERSION ?? (isBeforeOne ? "0.x" : axios.VERSION);
   const problem = !instance?.interceptors?.request
     ? "what it was given has no interceptors"
     : !/^1\.([7-9]|\d\d+)\./.test(version) && `this is axios ${version}`;
@@ -225,20 +230,27 @@ function isSame(one: AdapterChoice, other: AdapterChoice): boolean {
   );
 }
 
-/** What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests. */
+/**
+ * What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests, and so may a
+ * signal, of which axios wants no more than that it tells listeners.
+ */
 function cancellationOf({ signal, cancelToken }: InternalAxiosRequestConfig): {
   signal: AbortSignal | undefined;
   end?: () => void;
 } {
-  if (!cancelToken) return { signal: signal as AbortSignal | undefined };
+  if (!cancelToken && (!signal || signal instanceof AbortSignal)) return { signal };
   const controller = new AbortController();
   const abort = () => controller.abort();
-  const token = cancelToken as unknown as Cancelling;
-  token.subscribe(abort);
-  const ended = controller.signal;
+  const token = cancelToken as unknown as Cancelling | undefined;
+  token?.subscribe(abort);
+  signal?.addEventListener?.("abort", abort);
+  if (signal?.aborted) abort();
   return {
-    signal: signal ? AbortSignal.any([signal as AbortSignal, ended]) : ended,
-    end: () => token.unsubscribe(abort),
+    signal: controller.signal,
+    end() {
+      token?.unsubscribe(abort);
+      signal?.removeEventListener?.("abort", abort);
+    },
   };
 }
 

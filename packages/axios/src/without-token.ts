@@ -37,6 +37,22 @@ export function withoutToken(holder: unknown, config: InternalAxiosRequestConfig
   withoutToken(cause, config, depth + 1);
 }
 
+const inspectCustom = Symbol.for("nodejs.util.inspect.custom");
+const printed: PropertyDescriptor = { value: () => "[agent]", configurable: true };
+
+/**
+ * Has the agents in a config print as `[agent]`, because they know the requests that are on their way, and those have the token.
+ *
+ * On the agent, once, although it is the caller's: axios makes errors with the config after us too, of which `toJSON` goes
+ * down into every agent, and the same on each config takes microseconds. Nothing but printing changes.
+ */
+export function hideAgents({ httpAgent, httpsAgent }: InternalAxiosRequestConfig): void {
+  for (const agent of [httpAgent, httpsAgent]) {
+    if (!isBag(agent) || Object.hasOwn(agent, inspectCustom)) continue;
+    for (const name of [inspectCustom, "toJSON"]) Reflect.defineProperty(agent, name, printed);
+  }
+}
+
 /** The real ones hold the header in many places, and by their agent the requests of others that are on their way. */
 function summaryOf({ method, protocol, host, path, url, responseURL, res }: Bag): Bag {
   return {

@@ -16,7 +16,7 @@ import {
 import { setupCache } from "axios-cache-interceptor";
 import axiosRetry from "axios-retry";
 import LegacyFormData from "form-data";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { axiosAdapters, axiosVersions, loadAxios } from "./axios-versions.ts";
 import { failure, printed, type Recorder, record, startScene } from "./scene.ts";
 
@@ -480,6 +480,46 @@ for (const version of axiosVersions) {
       });
     });
 
+    describe("an agent of the caller's", () => {
+      test("leads from no error and no response to requests that are on their way", async () => {
+        await using scene = await startScene();
+        await using recorder = await record(({ path }, response, { socket }) => {
+          if (path === "/reset") socket.resetAndDestroy();
+          else if (path !== "/late") response.writeHead(Number(path.slice(1))).end("{}");
+        });
+        const { default: http } = await import("node:http");
+        const httpAgent = new http.Agent({ keepAlive: true });
+        const client = clientOf(
+          { manager: scene.manager, origins: [recorder.origin] },
+          { baseURL: recorder.origin, httpAgent },
+        );
+        const { accessToken } = await scene.manager.getToken();
+        const underWay = new AbortController();
+        const late = failure(client.get("/late", { signal: underWay.signal }));
+        await vi.waitUntil(() => recorder.received.length === 1);
+        // The newer of the tested versions have a list of names that are not to be printed.
+        const redact: Partial<AxiosRequestConfig> & { redact: string[] } = { redact: ["password"] };
+        const seen: Record<string, unknown> = {
+          200: await client.get("/200"),
+          503: await failure(client.get("/503")),
+          reset: await failure(client.get("/reset")),
+          timeout: await failure(client.get("/late", { timeout: 50 })),
+          redacting: await failure(client.get("/503", redact)),
+          parsing: await failure(client.get("/200", { transformResponse: () => JSON.parse("no") })),
+        };
+        for (const [name, value] of Object.entries(seen))
+          expect(printed(value).includes(accessToken), name).toBe(false);
+        const { config } = seen[503] as AxiosError;
+        expect(config?.httpAgent).toBe(httpAgent);
+        const json: { config: object } = JSON.parse(JSON.stringify(seen[503]));
+        expect(json.config).toMatchObject({ url: "/503", httpAgent: "[agent]" });
+        underWay.abort();
+        expect(printed(await late).includes(accessToken)).toBe(false);
+        expect((await client.request({ ...config, url: "/200" })).status).toBe(200);
+        httpAgent.destroy();
+      });
+    });
+
     describe("the wait for a token", () => {
       test("a signal and a cancel token end it for their caller, in axios' words", async () => {
         await using scene = await startScene();
@@ -510,6 +550,48 @@ for (const version of axiosVersions) {
         release();
         expect((await patient).status).toBe(200);
         expect(scene.emulator.counters.tokenRequests).toBe(1);
+      });
+
+      test("a signal of another make than the platform's ends it too", async () => {
+        await using scene = await startScene();
+        const client = clientOf({ manager: scene.manager, origins: [scene.emulator.url] });
+        // Of a class, as polyfills are: axios copies what is a plain object.
+        const signal = new (class {
+          aborted = false;
+          readonly listeners = new Set<() => void>();
+          addEventListener(_type: string, listener: () => void) {
+            this.listeners.add(listener);
+          }
+          removeEventListener(_type: string, listener: () => void) {
+            this.listeners.delete(listener);
+          }
+        })();
+        expect((await client.get(scene.resource, { signal })).status).toBe(200);
+        expect(signal.listeners.size).toBe(0);
+
+        let release = () => {};
+        const until = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        await scene.manager.getToken().then((rejected) => {
+          scene.emulator.fault({ kind: "hold", until });
+          void scene.manager.getToken({ rejected }).catch(() => {});
+        });
+        const ended = failure(client.get(scene.resource, { signal }));
+        await scene.emulator.until(({ tokenRequests }) => tokenRequests === 2);
+        signal.aborted = true;
+        for (const listener of signal.listeners) listener();
+        expect(await ended).toMatchObject({ code: "ERR_CANCELED" });
+        expect(scene.emulator.counters.resourceRequests).toBe(1);
+        release();
+      });
+
+      test("axios' timeout is for each send, and does not end it", async () => {
+        await using scene = await startScene();
+        const until = new Promise<void>((resolve) => setTimeout(resolve, 400));
+        scene.emulator.fault({ kind: "hold", until });
+        const client = clientOf({ manager: scene.manager, origins: [scene.emulator.url] });
+        expect((await client.get(scene.resource, { timeout: 300 })).status).toBe(200);
       });
 
       test("a failure of the manager reaches the caller as itself", async () => {
@@ -653,6 +735,10 @@ for (const version of axiosVersions) {
             `(@iam/axios) needs an instance of axios >=1.7 <2: this is axios ${old}.`,
           );
         }
+        // As axios 0.27 makes them, with no version to be read.
+        const created = axios.create();
+        created.defaults.env = { FormData };
+        expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
       });
     });
 

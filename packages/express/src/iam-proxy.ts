@@ -74,8 +74,8 @@ interface Passage {
   sent: { readonly token: Token; readonly origin: string } | undefined;
 }
 
-/** Credentials are the caller's own; `Connection` could have the next hop remove ours, `Expect` mutes the proxy's events. */
-const removed = ["authorization", "cookie", "proxy-authorization", "connection", "expect"];
+/** Credentials are the caller's own; `Expect` mutes the proxy's events. */
+const removed = ["authorization", "cookie", "proxy-authorization", "expect"];
 
 /**
  * A gateway that calls an API with this service's token on behalf of those whom it lets in, with http-proxy-middleware 4.
@@ -107,7 +107,7 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
   const rules = originRules(options);
   const passages = new WeakMap<IncomingMessage, Passage>();
 
-  async function admit(req: IncomingMessage): Promise<Refusal | undefined> {
+  async function admit(req: IncomingMessage, upgrades: boolean): Promise<Refusal | undefined> {
     if (passages.has(req)) return undefined;
     // Answered with the request as it arrived, the token included.
     if (req.method === "TRACE")
@@ -116,11 +116,8 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
     if (refusal !== undefined) return refusal;
     const token = manager.peek() ?? (await manager.getToken());
     passages.set(req, { token, hops: 0, strayed: false, sent: undefined });
-    for (const name of removed) {
-      // An upgrade is one by this header.
-      if (name !== "connection" || req.headers.upgrade === undefined) delete req.headers[name];
-      else req.headers.connection = "Upgrade";
-    }
+    for (const name of removed) delete req.headers[name];
+    setConnection(req, upgrades);
     return undefined;
   }
 
@@ -169,7 +166,7 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
 
   return {
     middleware(req, res, next) {
-      admit(req).then(
+      admit(req, false).then(
         (refusal) => (refusal === undefined ? next() : answer(res, refusal)),
         (error) => next(tokenUnavailable(error)),
       );
@@ -179,7 +176,7 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
       // Without a listener an error of the socket while we wait would end the process.
       const ignore = () => {};
       socket.on("error", ignore);
-      const refusal = await admit(req).catch(unavailable);
+      const refusal = await admit(req, true).catch(unavailable);
       if (socket.destroyed) return;
       if (refusal !== undefined) return answerRaw(socket, refusal);
       // Node's types leave open what kind of stream it is; its HTTP servers have sockets only.
@@ -210,6 +207,18 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
       },
     },
   };
+}
+
+/**
+ * What the caller says of its connection, in our words: `Connection` could have the next hop remove our token. Upgrades are for
+ * `upgrade` alone; the proxy has no answer to a caller whose ordinary request the API takes for one.
+ */
+function setConnection({ headers }: IncomingMessage, upgrades: boolean): void {
+  const closes = /(^|,)\s*close\s*($|,)/i.test(headers.connection ?? "");
+  delete headers.connection;
+  if (upgrades) headers.connection = "Upgrade";
+  else if (closes) headers.connection = "close";
+  if (!upgrades) delete headers.upgrade;
 }
 
 const badGateway: Refusal = { status: 502, headers: {} };

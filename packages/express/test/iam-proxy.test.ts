@@ -171,6 +171,12 @@ describe("a caller", () => {
     expect(seen[0]?.headers.authorization).toMatch(/^Bearer /);
   });
 
+  test("that wants the connection closed after the answer has it closed", async () => {
+    const { url } = await gateway();
+    const answer = await ask(url, { headers: { connection: "close" } });
+    expect(answer).toMatchObject({ status: 200, headers: { connection: "close" } });
+  });
+
   test("that expects 100-continue is served with the token too", async () => {
     const { url, seen } = await gateway();
     const headers = { expect: "100-continue" };
@@ -404,6 +410,16 @@ describe("a WebSocket", () => {
     await expect(open(url.replace("http", "ws"))).rejects.toThrow();
     expect(handshakes).toEqual([]);
     expect(wsApi.bytes).toBe(0);
+  });
+
+  test("is not opened by an ordinary request, which is answered", async () => {
+    const { url, server, handshakes } = await webSocketGateway();
+    // With no listener for upgrades, Node takes every request for an ordinary one.
+    for (const connection of ["keep-alive", "Upgrade"]) {
+      if (connection === "Upgrade") server.removeAllListeners("upgrade");
+      expect((await ask(url, { headers: { connection, upgrade: "websocket" } })).status).toBe(426);
+    }
+    expect(handshakes).toEqual([]);
   });
 
   test("that the API refuses with 401 gets 502 without the challenge, and the token is replaced", async () => {
