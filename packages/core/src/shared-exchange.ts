@@ -1,4 +1,4 @@
-import { type IamError, isIamError, TokenEndpointError, threw } from "./errors.ts";
+import { configError, type IamError, isIamError, TokenEndpointError, threw } from "./errors.ts";
 import type { Exchange, Exchanged, ExchangeRun, Lease, SharingContext } from "./exchange-run.ts";
 import { ageMs, freshness, type Lifetime, remainingMs } from "./expiry.ts";
 import { coolDownMs } from "./retry.ts";
@@ -50,14 +50,22 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
     return throughStore(errand, await visitStore(run, seal, shared, context));
   };
 
-  /** In the order of the names, whatever order the grant has them in. */
+  /** In the order of the names, whatever order the grant has them in; a field without a value is none. */
   function identity(): string[] {
+    let fields: [string, unknown][];
     try {
-      const fields = Object.entries(grant.identity());
-      return fields.sort(([a], [b]) => (a < b ? -1 : 1)).flat();
+      fields = Object.entries(grant.identity()).filter(([, value]) => value !== undefined);
     } catch (error) {
       throw threw(`The identity of the grant ${grant.kind}`, error);
     }
+    return fields
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([name, value]) => {
+        if (typeof value === "string") return [name, value];
+        throw configError(
+          `The identity of the grant ${grant.kind} may hold texts only, to be shared: see ${name}.`,
+        );
+      });
   }
 
   async function readSecret(run: ExchangeRun): Promise<string> {

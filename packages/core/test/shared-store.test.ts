@@ -809,6 +809,20 @@ describe("which grants may be shared", () => {
     }
   });
 
+  test("a field of the identity without a value is none, and one that is no text is told of", async () => {
+    const fleet = createFleet({ pepper });
+    const process = (identity: Record<string, unknown>) =>
+      fleet.process({ grant: grant({ identity: () => identity as never }) });
+    await process({ user: "u" }).getToken();
+    await process({ user: "u", scope: undefined }).getToken();
+    expect(fleet.requests).toHaveLength(1);
+    for (const account of [5, null, ["a"]])
+      await expect(process({ account }).getToken()).rejects.toMatchObject({
+        code: "ERR_IAM_CONFIG",
+        message: expect.stringContaining("see account"),
+      });
+  });
+
   test("who knows a user's name but not the password gets nothing", async () => {
     const fleet = createFleet({ pepper });
     const named = (secret: string) => grant({ identity: () => ({ username: "ada" }), secret: () => secret });
