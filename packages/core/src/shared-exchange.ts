@@ -1,3 +1,4 @@
+import { within } from "./deadline.ts";
 import { type IamError, isIamError, TokenEndpointError, threw } from "./errors.ts";
 import type { Exchange, Exchanged, ExchangeRun, Lease, SharingContext } from "./exchange-run.ts";
 import { ageMs, freshness, type Lifetime, remainingMs } from "./expiry.ts";
@@ -6,6 +7,7 @@ import { createSeal } from "./seal.ts";
 import { conceal } from "./secret.ts";
 import { instantOf, issueTime, lifetimeWithDraw, type SharedRefusal } from "./shared-entry.ts";
 import { type Found, lockMs, type Shared, type StoreVisit, visitStore } from "./store-visit.ts";
+import { unreachable } from "./transport.ts";
 
 /** One exchange on its way: by way of the store, or past it. */
 interface Errand {
@@ -44,7 +46,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       rejected = [run.rejected, ...others].slice(0, rejectedKept);
     }
     const errand = { run, held, startedAt: clock.monotonicNow() };
-    const secret = await readSecret(run);
+    const secret = await within(run, deadlineMs, readSecret(run));
+    if (secret === undefined) throw unreachable(tokenEndpoint, undefined, `after ${deadlineMs / 1000} s`);
     if (guard.isResting(clock)) return withoutStore(errand);
     const seal = await createSeal({ secret, pepper, fields: [tokenEndpoint, grant.kind, ...identity()] });
     return throughStore(errand, await visitStore(run, seal, shared, context));

@@ -127,6 +127,15 @@ describe("one exchange for everybody", () => {
   });
 });
 
+test("a secret that never comes is given up at the deadline, as without a store, and leaves no timer behind", async () => {
+  const fleet = createFleet();
+  const manager = fleet.process({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
+  const { error, tookMs } = await fleet.within(20_000, manager.getToken());
+  expect(error).toMatchObject({ code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" });
+  expect(tookMs).toBe(9_000);
+  expect(fleet.clock.waiting()).toBe(0);
+});
+
 describe("refreshing", () => {
   /** Two processes that hold the same token, past the refresh point. */
   async function expiring() {
