@@ -76,8 +76,12 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
 
   async function throughStore(errand: Errand, visit: StoreVisit): Promise<Exchanged> {
     const { run, held, startedAt } = errand;
+    // A wait as long as the deadline would leave no time to ask.
+    const longestWaitMs = waitMs < deadlineMs ? waitMs : deadlineMs / 2;
     let owner: string | undefined;
     let ownerSince = startedAt;
+    let owners = 0;
+    let letGo = false;
     for (let poll = 0; ; poll++) {
       const found = await visit.look();
       if (found === undefined) return withoutStore(errand);
@@ -102,15 +106,20 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
         return stay(held, Math.min(500 + 500 * random(), usableMs(held) / 4));
 
       const nowMs = clock.monotonicNow();
+      const waitedMs = nowMs - startedAt;
+      // Somebody was done with it, and left neither token nor failure: what is written gets lost, or cannot be shared.
+      const inVain = letGo && found.refusal === undefined;
       if (turn.owner !== owner) {
+        // When the first one began nobody here has seen.
+        if (owners++ >= 2 && nowMs - ownerSince < lockMs - 2 * longestPollMs) letGo = true;
         owner = turn.owner;
         ownerSince = nowMs;
       }
-      const waitedMs = nowMs - startedAt;
+      if (waitedMs >= longestWaitMs && inVain) return lead(errand, visit, found);
       if (waitedMs >= deadlineMs) throw othersHaveNoAnswer(tokenEndpoint, deadlineMs);
       // A lock that changes hands works, and the token endpoint does not: one request more from everybody would not help it.
-      const changesHands = owner !== undefined && nowMs - ownerSince <= 2 * lockMs;
-      if (waitedMs >= waitMs && !changesHands) return lead(errand, visit, found);
+      const changesHands = owner !== undefined && owners >= 2 && nowMs - ownerSince <= 2 * lockMs;
+      if (waitedMs >= longestWaitMs && !changesHands) return lead(errand, visit, found);
       visit.renewPatience();
       await visit.untilChanged(Math.min(firstPollMs * 1.3 ** poll, longestPollMs) * (0.5 + 0.5 * random()));
     }

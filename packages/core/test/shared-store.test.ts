@@ -413,6 +413,47 @@ describe("waiting for another process", () => {
     expect(tookMs).toBeLessThanOrEqual(4_300);
   });
 
+  test("behind such a lock with a deadline that is shorter than that time: half of the deadline is waited for", async () => {
+    const inner = memoryStore();
+    const fleet = createFleet({ store: { ...inner, lock: async () => ({ state: "held", owner: "x" }) } });
+    const { value, tookMs } = await fleet.within(5_000, fleet.process({ deadlineMs: 3_000 }).getToken());
+    expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBeGreaterThanOrEqual(1_500);
+    expect(tookMs).toBeLessThanOrEqual(2_000);
+  });
+
+  test.for<[string, Partial<TokenStore>, string]>([
+    ["loses what is written", { set: async () => true }, '{"access_token":"a","expires_in":3600}'],
+    [
+      "cannot be written to",
+      { set: () => Promise.reject(new Error("full")) },
+      '{"access_token":"a","expires_in":3600}',
+    ],
+    ["is never given anything, because tokens tell no lifetime", {}, '{"access_token":"a"}'],
+  ])(
+    "in turns, before a store that %s: nobody fails, and whoever has waited long enough goes alone",
+    async ([, flaw, body]) => {
+      const fleet = createFleet({ store: { ...memoryStore(), ...flaw } });
+      fleet.latencyMs = 400;
+      fleet.answer = () => tokenResponse({ status: 200, body });
+      const outcomes = await Promise.all(
+        Array.from({ length: 40 }, () => fleet.within(12_000, fleet.process().getToken())),
+      );
+      expect(outcomes.filter(({ error }) => error !== undefined)).toEqual([]);
+      expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThanOrEqual(6_000);
+    },
+  );
+
+  test("behind a lock that names another owner each time: whoever has waited long enough goes alone", async () => {
+    let owners = 0;
+    const fleet = createFleet({
+      store: { ...memoryStore(), lock: async () => ({ state: "held", owner: `${++owners}` }) },
+    });
+    const { value, tookMs } = await fleet.within(12_000, fleet.process().getToken());
+    expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBeLessThanOrEqual(5_500);
+  });
+
   test("while the lock goes from hand to hand and no answer comes: all fail within the deadline, and none asks beside", async () => {
     const fleet = createFleet();
     fleet.answer = () => new Promise(() => {});
