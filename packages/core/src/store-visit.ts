@@ -73,7 +73,7 @@ export async function visitStore(
   async function ask<T>(
     operation: StoreOperation,
     call: (signal: AbortSignal) => Promise<T>,
-    { patienceMs = budgetMs, late }: { patienceMs?: number; late?: (value: T) => void } = {},
+    { patienceMs = budgetMs, late }: { patienceMs?: number; late?: (value: T) => unknown } = {},
   ): Promise<{ readonly value: T } | undefined> {
     const from = clock.monotonicNow();
     const answer = await guard.ask({
@@ -134,7 +134,11 @@ export async function visitStore(
     const answer = await ask(
       "lock",
       async (signal) => checkLock(await store.lock?.(tokenKey, { ttlMs: lockMs, signal })),
-      { late: (lock) => void (lock.state === "acquired" && lock.release().catch(() => {})) },
+      {
+        late: async (lock) => {
+          if (lock.state === "acquired") await lock.release();
+        },
+      },
     );
     const lock = answer?.value;
     if (lock?.state !== "acquired") return lock;
@@ -151,18 +155,31 @@ export async function visitStore(
     look,
     takeTurn,
     untilChanged(ms) {
-      let unsubscribe: (() => void) | undefined;
+      let unsubscribe: unknown;
       return new Promise<void>((resolve, reject) => {
         const leave = after(run, ms, (reason) => (reason === undefined ? resolve() : reject(reason)));
+        let subscribed = false;
+        const changed = () => {
+          // One that calls back at once says nothing new, and would have us look without end.
+          if (!subscribed) return;
+          leave();
+          resolve();
+        };
         try {
-          unsubscribe = store.subscribe?.(tokenKey, () => {
-            leave();
-            resolve();
-          });
+          unsubscribe = store.subscribe?.(tokenKey, changed);
         } catch {
           // The polls find out.
         }
-      }).finally(() => unsubscribe?.());
+        subscribed = true;
+        // A promise is none of our business, and neither is its rejection.
+        Promise.resolve(unsubscribe).catch(() => {});
+      }).finally(() => {
+        try {
+          if (typeof unsubscribe === "function") unsubscribe();
+        } catch {
+          // Nobody listens any more.
+        }
+      });
     },
     async keepToken(token, ttlMs) {
       const options = { ttlMs: Math.floor(ttlMs), ifVersion: version };

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   apiKeyGrant,
   createTokenManager,
@@ -22,6 +22,9 @@ const failing =
       body: JSON.stringify({ errorCode: status === 400 ? "BXNIM0415E" : undefined }),
       ...fields,
     });
+const throwing = () => {
+  throw new Error("gone");
+};
 const unreachable = () => {
   throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
 };
@@ -502,6 +505,57 @@ describe("waiting for another process", () => {
     );
     expect(locked.map((lock) => lock?.state)).not.toContain("held");
     expect(locked.length).toBeGreaterThan(0);
+  });
+
+  test.for([
+    ["throws", () => Promise.reject(new Error("gone"))],
+    ["throws at once", throwing],
+    ["gives nothing", () => undefined],
+  ] as const)(
+    "a lock that comes too late, and whose release %s, is nobody's unhandled rejection",
+    async ([, release]) => {
+      let come = () => {};
+      const late = new Promise<void>((resolve) => {
+        come = resolve;
+      });
+      const lock = async () => {
+        await late;
+        return { state: "acquired", release } as never;
+      };
+      const fleet = createFleet({ store: { ...memoryStore(), lock } });
+      const unhandled: unknown[] = [];
+      const hear = (reason: unknown) => unhandled.push(reason);
+      process.on("unhandledRejection", hear);
+      onTestFinished(() => void process.off("unhandledRejection", hear));
+      expect((await fleet.within(1_000, fleet.process().getToken())).value?.accessToken).toBe("token-1");
+      come();
+      await settle();
+      expect(unhandled).toEqual([]);
+    },
+  );
+
+  test.for<[string, unknown]>([
+    ["throws", throwing],
+    ["is asynchronous", async () => () => {}],
+    ["is asynchronous and fails", () => Promise.reject(new Error("gone"))],
+    ["gives nothing that ends it", () => 5],
+    ["cannot be ended", () => throwing],
+    [
+      "calls back at once each time",
+      (_: string, changed: () => void) => {
+        changed();
+        return () => {};
+      },
+    ],
+  ])("with a subscription that %s costs nobody a token", async ([, subscribe]) => {
+    const fleet = createFleet();
+    fleet.latencyMs = 400;
+    const flawed = { ...memoryStore({ clock: fleet.clock }), subscribe } as TokenStore;
+    const outcomes = await Promise.all(
+      [1, 2].map(() => fleet.within(2_000, fleet.process({ store: sharedStore(flawed) }).getToken())),
+    );
+    expect(outcomes.map(({ value }) => value?.accessToken)).toEqual(["token-1", "token-1"]);
+    expect(fleet.requests).toHaveLength(1);
   });
 
   test("an exchange that took too long does not write over the token of the next one", async () => {
