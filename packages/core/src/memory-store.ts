@@ -1,5 +1,6 @@
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, type Instant, systemClock } from "./clock.ts";
 import { configError } from "./errors.ts";
+import { ageMs } from "./expiry.ts";
 import type { TokenStore } from "./token-store.ts";
 
 /** Options of {@link memoryStore}. */
@@ -12,8 +13,8 @@ export interface MemoryStoreOptions {
 
 interface Kept {
   readonly value: string;
-  /** Monotonic milliseconds. */
-  readonly endsAt: number;
+  readonly since: Instant;
+  readonly ttlMs: number;
 }
 
 /**
@@ -39,24 +40,26 @@ export function memoryStore({
   const listeners = new Map<string, Set<() => void>>();
   let owners = 0;
 
+  /** By the clock that says less: in a suspend the monotonic one may stand still, and tokens grow old all the same. */
+  function leftMs({ since, ttlMs }: Kept): number {
+    return ttlMs - ageMs(since, clock);
+  }
+
   function current(kept: Map<string, Kept>, key: string): Kept | undefined {
     const found = kept.get(key);
-    if (found === undefined || found.endsAt > clock.monotonicNow()) return found;
+    if (found === undefined || leftMs(found) > 0) return found;
     kept.delete(key);
     return undefined;
   }
 
   function keep(kept: Map<string, Kept>, key: string, value: string, ttlMs: number): void {
     kept.delete(key);
-    if (kept.size >= maxEntries) {
-      const nowMs = clock.monotonicNow();
-      for (const [old, { endsAt }] of kept) if (endsAt <= nowMs) kept.delete(old);
-    }
+    if (kept.size >= maxEntries) for (const [old, each] of kept) if (leftMs(each) <= 0) kept.delete(old);
     for (const oldest of kept.keys()) {
       if (kept.size < maxEntries) break;
       kept.delete(oldest);
     }
-    kept.set(key, { value, endsAt: clock.monotonicNow() + ttlMs });
+    kept.set(key, { value, since: { wall: clock.wallNow(), monotonic: clock.monotonicNow() }, ttlMs });
   }
 
   function changed(key: string): void {
@@ -66,7 +69,7 @@ export function memoryStore({
   return {
     async get(key) {
       const found = current(entries, key);
-      return found && { entry: found.value, ttlMs: found.endsAt - clock.monotonicNow() };
+      return found && { entry: found.value, ttlMs: leftMs(found) };
     },
     async set(key, entry, { ttlMs, ifVersion }) {
       const there = current(entries, key)?.value;

@@ -1,3 +1,4 @@
+import { within } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError, threw } from "./errors.ts";
 import type { Exchange, Exchanged, ExchangeRun, Lease, SharingContext } from "./exchange-run.ts";
 import { ageMs, freshness, type Lifetime, remainingMs } from "./expiry.ts";
@@ -6,6 +7,7 @@ import { createSeal } from "./seal.ts";
 import { conceal } from "./secret.ts";
 import { instantOf, issueTime, lifetimeWithDraw, type SharedRefusal } from "./shared-entry.ts";
 import { type Found, lockMs, type Shared, type StoreVisit, visitStore } from "./store-visit.ts";
+import { unreachable } from "./transport.ts";
 
 /** One exchange on its way: by way of the store, or past it. */
 interface Errand {
@@ -44,7 +46,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       rejected = [run.rejected, ...others].slice(0, rejectedKept);
     }
     const errand = { run, held, startedAt: clock.monotonicNow() };
-    const secret = await readSecret(run);
+    const secret = await within(run, deadlineMs, readSecret(run));
+    if (secret === undefined) throw unreachable(tokenEndpoint, undefined, `after ${deadlineMs / 1000} s`);
     if (guard.isResting(clock)) return withoutStore(errand);
     const seal = await createSeal({ secret, pepper, fields: [tokenEndpoint, grant.kind, ...identity()] });
     return throughStore(errand, await visitStore(run, seal, shared, context));
@@ -81,8 +84,12 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
 
   async function throughStore(errand: Errand, visit: StoreVisit): Promise<Exchanged> {
     const { startedAt } = errand;
+    // A wait as long as the deadline would leave no time to ask.
+    const longestWaitMs = waitMs < deadlineMs ? waitMs : deadlineMs / 2;
     let owner: string | undefined;
     let ownerSince = startedAt;
+    let owners = 0;
+    let letGo = false;
     for (let poll = 0; ; poll++) {
       const found = await visit.look();
       if (found === undefined) return withoutStore(errand);
@@ -108,15 +115,20 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       if (served) return stay(served, Math.min(500 + 500 * random(), usableMs(served) / 4));
 
       const nowMs = clock.monotonicNow();
+      const waitedMs = nowMs - startedAt;
+      // Somebody was done with it, and left neither token nor failure: what is written gets lost, or cannot be shared.
+      const inVain = letGo && found.refusal === undefined;
       if (turn.owner !== owner) {
+        // When the first one began nobody here has seen.
+        if (owners++ >= 2 && nowMs - ownerSince < lockMs - 2 * longestPollMs) letGo = true;
         owner = turn.owner;
         ownerSince = nowMs;
       }
-      const waitedMs = nowMs - startedAt;
+      if (waitedMs >= longestWaitMs && inVain) return lead(errand, visit, found);
       if (waitedMs >= deadlineMs) throw othersHaveNoAnswer(tokenEndpoint, deadlineMs);
       // A lock that changes hands works, and the token endpoint does not: one request more from everybody would not help it.
-      const changesHands = owner !== undefined && nowMs - ownerSince <= 2 * lockMs;
-      if (waitedMs >= waitMs && !changesHands) return lead(errand, visit, found);
+      const changesHands = owner !== undefined && owners >= 2 && nowMs - ownerSince <= 2 * lockMs;
+      if (waitedMs >= longestWaitMs && !changesHands) return lead(errand, visit, found);
       visit.renewPatience();
       await visit.untilChanged(Math.min(firstPollMs * 1.3 ** poll, longestPollMs) * (0.5 + 0.5 * random()));
     }

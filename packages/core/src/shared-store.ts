@@ -19,7 +19,7 @@ export interface SharedStoreOptions {
   timeoutMs?: number | undefined;
   /**
    * How long a caller without a token waits for the exchange of another process before it makes its own. Default: 5,000, which
-   * leaves time for one attempt within the manager's default deadline of 9,000.
+   * leaves time for one attempt within the manager's default deadline of 9,000; half of a deadline that is no longer than it.
    */
   waitMs?: number | undefined;
 }

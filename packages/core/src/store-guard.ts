@@ -11,7 +11,7 @@ interface StoreCall<T> {
   readonly patienceMs: number;
   run(signal: AbortSignal): Promise<T>;
   /** What to do with a result that came when nobody waited any more. */
-  late?(value: T): void;
+  late?(value: T): unknown;
 }
 
 /** Keeps a store that does not work from costing more than its patience. */
@@ -67,8 +67,11 @@ export function createStoreGuard(): StoreGuard {
         Promise.resolve(controller.signal)
           .then((signal) => call.run(signal))
           .then(
-            (value) => {
-              if (!waiting) return call.late?.(value);
+            async (value) => {
+              if (!waiting) {
+                await call.late?.(value);
+                return;
+              }
               failures = 0;
               leave();
               resolve({ value });
@@ -79,7 +82,9 @@ export function createStoreGuard(): StoreGuard {
               const problem = error instanceof GarbageError ? "garbage" : errorWord(error);
               resolve(failed(call as StoreCall<never>, problem));
             },
-          );
+          )
+          // What is done about a late answer may fail as well.
+          .catch(() => {});
       });
     },
   };

@@ -75,7 +75,7 @@ export async function visitStore(
   async function ask<T>(
     operation: StoreOperation,
     call: (signal: AbortSignal) => Promise<T>,
-    { patienceMs = budgetMs, late }: { patienceMs?: number; late?: (value: T) => void } = {},
+    { patienceMs = budgetMs, late }: { patienceMs?: number; late?: (value: T) => unknown } = {},
   ): Promise<{ readonly value: T } | undefined> {
     const from = clock.monotonicNow();
     const answer = await guard.ask({
@@ -181,12 +181,16 @@ export async function visitStore(
       let subscribed: Promise<(() => unknown) | undefined> | undefined;
       return new Promise<void>((resolve, reject) => {
         const leave = after(run, ms, (reason) => (reason === undefined ? resolve() : reject(reason)));
+        let listening = false;
         const changed = () => {
+          // One that calls back at once says nothing new, and would have us look without end.
+          if (!listening) return;
           leave();
           resolve();
         };
         // A store may fail here at once, later, or when it is left: the polls find out by themselves.
         subscribed = (async () => store.subscribe?.(tokenKey, changed))();
+        listening = true;
         subscribed.catch(() => {});
       }).finally(() => {
         subscribed?.then((unsubscribe) => unsubscribe?.()).catch(() => {});

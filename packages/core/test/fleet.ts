@@ -41,6 +41,8 @@ export async function settle(): Promise<void> {
 /** One time for everybody, moved by hand. */
 export interface FleetClock extends Clock {
   advance(ms: number): Promise<void>;
+  /** How many timers are set. */
+  waiting(): number;
 }
 
 function fleetClock(): FleetClock {
@@ -56,6 +58,7 @@ function fleetClock(): FleetClock {
       timers.add(timer);
       return () => timers.delete(timer);
     },
+    waiting: () => timers.size,
     async advance(ms) {
       const end = now + ms;
       await settle();

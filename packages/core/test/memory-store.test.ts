@@ -30,6 +30,18 @@ test("what has ended goes before what has not", async () => {
   expect(await Promise.all(["long", "short", "new"].map(has))).toEqual([true, false, true]);
 });
 
+test("what is kept grows old in a suspend, when the monotonic clock stands still, and no older when the date is set back", async () => {
+  let wallMs = 0;
+  const store = memoryStore({ clock: { ...systemClock, monotonicNow: () => 0, wallNow: () => wallMs } });
+  await store.set("a", "entry", { ttlMs: 1000 });
+  wallMs = -5000;
+  expect(await store.get("a")).toMatchObject({ ttlMs: 1000 });
+  wallMs = 400;
+  expect(await store.get("a")).toMatchObject({ ttlMs: 600 });
+  wallMs = 1000;
+  expect(await store.get("a")).toBeUndefined();
+});
+
 test("10,000 keys never hold more than the limit", async () => {
   const { store, keep, has } = timed(100);
   for (let i = 0; i < 10_000; i++) {

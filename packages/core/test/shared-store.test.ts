@@ -22,6 +22,9 @@ const failing =
       body: JSON.stringify({ errorCode: status === 400 ? "BXNIM0415E" : undefined }),
       ...fields,
     });
+const throwing = () => {
+  throw new Error("gone");
+};
 const unreachable = () => {
   throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
 };
@@ -125,6 +128,15 @@ describe("one exchange for everybody", () => {
     await expect(manager.getToken()).resolves.toBeDefined();
     expect(fleet.broken.entries).toHaveLength(1);
   });
+});
+
+test("a secret that never comes is given up at the deadline, as without a store, and leaves no timer behind", async () => {
+  const fleet = createFleet();
+  const manager = fleet.process({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
+  const { error, tookMs } = await fleet.within(20_000, manager.getToken());
+  expect(error).toMatchObject({ code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" });
+  expect(tookMs).toBe(9_000);
+  expect(fleet.clock.waiting()).toBe(0);
 });
 
 describe("refreshing", () => {
@@ -422,6 +434,47 @@ describe("waiting for another process", () => {
     expect(tookMs).toBeLessThanOrEqual(4_300);
   });
 
+  test("behind such a lock with a deadline that is shorter than that time: half of the deadline is waited for", async () => {
+    const inner = memoryStore();
+    const fleet = createFleet({ store: { ...inner, lock: async () => ({ state: "held", owner: "x" }) } });
+    const { value, tookMs } = await fleet.within(5_000, fleet.process({ deadlineMs: 3_000 }).getToken());
+    expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBeGreaterThanOrEqual(1_500);
+    expect(tookMs).toBeLessThanOrEqual(2_000);
+  });
+
+  test.for<[string, Partial<TokenStore>, string]>([
+    ["loses what is written", { set: async () => true }, '{"access_token":"a","expires_in":3600}'],
+    [
+      "cannot be written to",
+      { set: () => Promise.reject(new Error("full")) },
+      '{"access_token":"a","expires_in":3600}',
+    ],
+    ["is never given anything, because tokens tell no lifetime", {}, '{"access_token":"a"}'],
+  ])(
+    "in turns, before a store that %s: nobody fails, and whoever has waited long enough goes alone",
+    async ([, flaw, body]) => {
+      const fleet = createFleet({ store: { ...memoryStore(), ...flaw } });
+      fleet.latencyMs = 400;
+      fleet.answer = () => tokenResponse({ status: 200, body });
+      const outcomes = await Promise.all(
+        Array.from({ length: 40 }, () => fleet.within(12_000, fleet.process().getToken())),
+      );
+      expect(outcomes.filter(({ error }) => error !== undefined)).toEqual([]);
+      expect(Math.max(...outcomes.map(({ tookMs }) => tookMs))).toBeLessThanOrEqual(6_000);
+    },
+  );
+
+  test("behind a lock that names another owner each time: whoever has waited long enough goes alone", async () => {
+    let owners = 0;
+    const fleet = createFleet({
+      store: { ...memoryStore(), lock: async () => ({ state: "held", owner: `${++owners}` }) },
+    });
+    const { value, tookMs } = await fleet.within(12_000, fleet.process().getToken());
+    expect(value?.accessToken).toBe("token-1");
+    expect(tookMs).toBeLessThanOrEqual(5_500);
+  });
+
   test("while the lock goes from hand to hand and no answer comes: all fail within the deadline, and none asks beside", async () => {
     const fleet = createFleet();
     fleet.answer = () => new Promise(() => {});
@@ -547,6 +600,30 @@ describe("waiting for another process", () => {
     const tokens = (await fleet.within(5_000, all)).value?.map(({ accessToken }) => accessToken);
     expect(tokens).toEqual(["token-1", "token-1"]);
     expect(fleet.events).not.toContainEqual(expect.objectContaining({ type: "store_failed" }));
+  });
+
+  test.for<[string, unknown]>([
+    ["throws", throwing],
+    ["is asynchronous", async () => () => {}],
+    ["is asynchronous and fails", () => Promise.reject(new Error("gone"))],
+    ["gives nothing that ends it", () => 5],
+    ["cannot be ended", () => throwing],
+    [
+      "calls back at once each time",
+      (_: string, changed: () => void) => {
+        changed();
+        return () => {};
+      },
+    ],
+  ])("with a subscription that %s costs nobody a token", async ([, subscribe]) => {
+    const fleet = createFleet();
+    fleet.latencyMs = 400;
+    const flawed = { ...memoryStore({ clock: fleet.clock }), subscribe } as TokenStore;
+    const outcomes = await Promise.all(
+      [1, 2].map(() => fleet.within(2_000, fleet.process({ store: sharedStore(flawed) }).getToken())),
+    );
+    expect(outcomes.map(({ value }) => value?.accessToken)).toEqual(["token-1", "token-1"]);
+    expect(fleet.requests).toHaveLength(1);
   });
 
   test("an exchange that took too long does not write over the token of the next one", async () => {
