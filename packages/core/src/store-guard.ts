@@ -67,8 +67,11 @@ export function createStoreGuard(): StoreGuard {
         Promise.resolve(controller.signal)
           .then((signal) => call.run(signal))
           .then(
-            (value) => {
-              if (!waiting) return call.late?.(value);
+            async (value) => {
+              if (!waiting) {
+                await call.late?.(value);
+                return;
+              }
               failures = 0;
               leave();
               resolve({ value });
