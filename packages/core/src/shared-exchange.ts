@@ -198,6 +198,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
 
   /** Makes the exchange, and tells the others what came of it. */
   async function lead(errand: Errand, visit: StoreVisit, { refusal }: Found): Promise<Exchanged> {
+    requireTime(errand);
     let made: Made;
     try {
       made = await make(errand);
@@ -214,6 +215,12 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
     if (lifetimeMs !== undefined && !rejected.includes(accessToken))
       await visit.patiently(visit.keepToken({ accessToken, scope, lifetimeMs, issuedAt, draw }, ttlMs));
     return answer;
+  }
+
+  /** Timers may be late: past its deadline another may have begun, and nobody is told of this one, for nobody was asked. */
+  function requireTime({ startedAt }: Errand): void {
+    if (clock.monotonicNow() - startedAt >= deadlineMs)
+      throw unreachable(tokenEndpoint, undefined, "too late");
   }
 
   /** The exchange itself. What the wait for others took is off its deadline. */
@@ -255,6 +262,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       putOff = served.token.accessToken;
       return stay(served, usableMs(served) * (0.25 + 0.5 * random()));
     }
+    requireTime(errand);
     return (await make(errand)).answer;
   }
 

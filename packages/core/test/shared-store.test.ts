@@ -12,6 +12,7 @@ import {
   tokenResponse,
 } from "../src/index.ts";
 import { apiKey, createFleet, settle } from "./fleet.ts";
+import { virtualClock, watch } from "./virtual-world.ts";
 
 const pepper = crypto.getRandomValues(new Uint8Array(32));
 const failing =
@@ -708,6 +709,18 @@ describe.for(Object.entries(faults))("a store that %s", ([, fault]) => {
     }
     expect(fleet.requests.length).toBeLessThanOrEqual(8);
   });
+});
+
+test("an exchange whose deadline passed while its process stood still asks nobody after a store that is slow", async () => {
+  const fleet = createFleet();
+  const clock = virtualClock();
+  fleet.broken.fault = { hangs: true };
+  const outcome = watch(fleet.process({ clock }).getToken());
+  await settle();
+  clock.block(10_000);
+  await clock.advance(200);
+  expect(outcome.error).toMatchObject({ code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" });
+  expect(fleet.requests).toHaveLength(0);
 });
 
 test("a store that fails is left alone for a tenth of a second, then for twice as long, up to half a minute", async () => {

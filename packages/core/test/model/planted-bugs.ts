@@ -450,6 +450,126 @@ export const plantedBugs: readonly PlantedBug[] = [
     caughtBy: "I1, I8: a token request that nobody expects",
     changes: [[manager, "usable() ? generation : generation + 1", "0"]],
   },
+  {
+    bug: "fails when its store does",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "const found = await visit.look();\n      if (found === undefined) return withoutStore(errand);",
+        "const found = await visit.look();\n      if (found === undefined) throw othersHaveNoAnswer(tokenEndpoint, deadlineMs);",
+      ],
+    ],
+  },
+  {
+    bug: "fails when its lock does",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (turn === undefined) return withoutStore(errand);",
+        "if (turn === undefined) throw othersHaveNoAnswer(tokenEndpoint, deadlineMs);",
+      ],
+    ],
+  },
+  {
+    bug: "passes on what its store throws",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [["store-guard.ts", "resolve(failed(call as StoreCall<never>, problem));", "reject(error);"]],
+  },
+  {
+    bug: "waits for its store as long as that takes",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [
+      ["store-guard.ts", "if (reason === undefined && --slicesLeft > 0)", "if (reason === undefined)"],
+    ],
+  },
+  {
+    bug: "waits for its store with an answer that it has",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [
+      [
+        "store-visit.ts",
+        "after(run, Math.max(budgetMs, 0), () => resolve());",
+        "after(run, 60_000, () => resolve());",
+      ],
+    ],
+  },
+  {
+    bug: "has the whole patience for each call of its store",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [["store-visit.ts", "    budgetMs -= clock.monotonicNow() - from;\n", ""]],
+  },
+  {
+    bug: "goes on asking a store that has failed",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [["shared-exchange.ts", "if (guard.isResting(clock)) return withoutStore(errand);", ""]],
+  },
+  {
+    bug: "puts off each refresh while its store fails",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [["shared-exchange.ts", "      putOff = token;\n", ""]],
+  },
+  {
+    bug: "leaves the rejection of a lock that comes too late to nobody",
+    caughtBy: "I6: an unhandled rejection",
+    theme: "stores",
+    changes: [["store-guard.ts", "          .catch(() => {});", ";"]],
+  },
+  {
+    bug: "keeps a lock that comes too late",
+    caughtBy: "I13: calls of the store",
+    theme: "stores",
+    changes: [["store-visit.ts", 'if (lock.state === "acquired") await lock.release();', ""]],
+  },
+  {
+    bug: "takes garbage for a lock",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [
+      [
+        "store-visit.ts",
+        "    return lock;\n  throw new GarbageError();",
+        "    return lock;\n  return lock as StoreLock;",
+      ],
+    ],
+  },
+  {
+    bug: "with a store waits without end for a secret",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "stores",
+    changes: [
+      ["shared-exchange.ts", "await within(run, deadlineMs, readSecret(run));", "await readSecret(run);"],
+    ],
+  },
+  {
+    bug: "asks the token endpoint after a store that took longer than the deadline",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "stores",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "    requireTime(errand);\n    return (await make(errand)).answer;",
+        "    return (await make(errand)).answer;",
+      ],
+    ],
+  },
+  {
+    bug: "gives an exchange the whole deadline after a slow store",
+    caughtBy: "I1, I2, I4: events",
+    theme: "stores",
+    changes: [
+      ["shared-exchange.ts", "    if (waitedMs > 0) run.deadlineMs", "    if (waitedMs < 0) run.deadlineMs"],
+    ],
+  },
 ];
 
 /**

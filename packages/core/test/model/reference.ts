@@ -3,6 +3,8 @@
  * what happens (a call, an answer, time) and says what everybody must have seen by then.
  */
 
+import type { StoreMood, StoreOperation } from "./faulty-store.ts";
+
 /** One moment on two clocks, in milliseconds. */
 export interface Moment {
   readonly monotonic: number;
@@ -34,6 +36,8 @@ interface Life {
   readonly lifetimeMs: number;
   readonly usableMs: number;
   refreshMs: number;
+  /** The held token stays for the sake of a store: nobody was asked for it. */
+  readonly stays?: boolean;
 }
 
 /** When something happens by itself; of what is due together the first that was set comes first. */
@@ -48,14 +52,46 @@ interface Exchange {
   readonly start: Moment;
   readonly context: number;
   made: number;
-  phase: "secret" | "asking" | "pausing";
+  phase: "secret" | "store" | "asking" | "pausing" | "keeping";
   /** The end of the attempt or of the pause. */
   due: Due | undefined;
-  readonly ends: Due;
+  ends: Due | undefined;
+  /** When the life of its token begins. */
+  from: Moment;
+  readonly held: Held | undefined;
+  /** How much longer it may take for the sake of the store. */
+  storeMs: number;
+  locked: boolean;
+  /** How the store was inclined to a release when it was asked for the lock. */
+  release?: StoreMood;
+  /** What comes of it is for the store as well. */
+  keeps: boolean;
   beat: Due;
   beats: number;
   secret?: string | undefined;
   dead: boolean;
+}
+
+/** A call of the store that has not been answered. */
+interface StoreCall {
+  readonly number: number;
+  readonly operation: StoreOperation;
+  readonly exchange: Exchange;
+  readonly mood: StoreMood;
+  readonly since: number;
+  readonly sliceMs: number;
+  slices: number;
+  due: Due;
+  dead: boolean;
+  readonly then: (worked: boolean) => void;
+}
+
+/** An exchange that is over but for the store. */
+interface Patience {
+  readonly exchange: Exchange;
+  readonly due: Due;
+  dead: boolean;
+  readonly then: () => void;
 }
 
 interface CoolDown {
@@ -105,6 +141,7 @@ const rules = {
   joinMs: 2000,
   forcedMs: 5000,
   secretCheckMs: 1000,
+  storeMs: 150,
   forgivenMs: 900_000,
 } as const;
 
@@ -127,6 +164,17 @@ export class Reference {
   held: Held | undefined;
   cool: CoolDown | undefined;
   disposed = false;
+  /** How the store behaves, when there is one. */
+  store: Record<StoreOperation, StoreMood> | undefined;
+  /** How often the store was asked. */
+  storeCalls = 0;
+  private calls: StoreCall[] = [];
+  private patiences: Patience[] = [];
+  private storeFailures = 0;
+  private storeRestsUntil = none;
+  private putOff: string | undefined;
+  /** The last tokens that were refused. */
+  private refused: string[] = [];
   private suspect: Held | undefined;
   private looked = 0;
   private timersSet = 0;
@@ -225,6 +273,7 @@ export class Reference {
       if (!this.exchanges.includes(reader) || reader.dead || reader.phase !== "secret") return;
       reader.secret = secret;
       if (secret === undefined) this.end(reader, { code: "ERR_IAM_CONFIG", retryable: true });
+      else if (this.store) this.visitStore(reader);
       else this.attempt(reader);
     } else if (this.waiting.includes(reader) && !("number" in reader.on)) {
       this.waiting.splice(this.waiting.indexOf(reader), 1);
@@ -241,7 +290,7 @@ export class Reference {
     if (exchange === undefined || !this.awaits(index)) return;
     if (answer.kind === "token") this.arrive(exchange, answer.token, answer.lifetimeMs);
     // A 200 has answered the request; what is wrong with it is nothing that another attempt of this exchange cures.
-    else if (answer.failure.code === "ERR_IAM_TOKEN_RESPONSE_INVALID") this.end(exchange, answer.failure);
+    else if (answer.failure.code === "ERR_IAM_TOKEN_RESPONSE_INVALID") this.fail(exchange, answer.failure);
     else this.retry(exchange, answer.failure);
     this.readAtOnce();
   }
@@ -279,11 +328,18 @@ export class Reference {
   kill(context: number) {
     for (const exchange of this.exchanges) if (exchange.context === context) exchange.dead = true;
     for (const waiting of this.waiting) if (waiting.caller.context === context) waiting.asleep = true;
+    for (const each of [...this.calls, ...this.patiences])
+      if (each.exchange.context === context) each.dead = true;
   }
 
   /** Whose timers may be set now: nobody's, only such that let a process end, or some that hold it. */
   timers(): "none" | "background" | "foreground" {
-    const exchanges = this.exchanges.filter(({ dead }) => !dead);
+    // A call of the store may outlast its exchange.
+    const calling = [...this.calls, ...this.patiences].filter(({ dead }) => !dead);
+    const exchanges = [
+      ...this.exchanges.filter(({ dead }) => !dead),
+      ...calling.map(({ exchange }) => exchange),
+    ];
     const waits = this.waiting.some(({ asleep }) => !asleep);
     if (waits || exchanges.some(({ reason }) => reason !== "expiring")) return "foreground";
     return exchanges.length > 0 ? "background" : "none";
@@ -294,7 +350,12 @@ export class Reference {
     this.held = undefined;
     this.suspect = undefined;
     for (const { caller } of this.waiting.splice(0)) this.finish(caller, disposedOutcome);
-    if (this.exchange) this.end(this.exchange, { code: "ERR_IAM_CONFIG", retryable: false });
+    const { exchange } = this;
+    if (exchange === undefined) return;
+    this.calls = this.calls.filter((call) => call.exchange !== exchange);
+    const patience = this.patiences.find((each) => each.exchange === exchange);
+    if (patience) return this.endPatience(patience);
+    this.fail(exchange, { code: "ERR_IAM_CONFIG", retryable: false });
   }
 
   /** Lets everything happen that is due by a moment, each at its own instant or, when that has passed, now. */
@@ -439,6 +500,10 @@ export class Reference {
     const { monotonic } = this.now;
     if (this.replacing) this.forcedAt = monotonic;
     this.replacing = false;
+    if (reason === "rejected" && this.suspect !== undefined) {
+      const { token } = this.suspect;
+      this.refused = [token, ...this.refused.filter((each) => each !== token)].slice(0, 4);
+    }
     const exchange: Exchange = {
       number: ++this.count,
       reason,
@@ -451,6 +516,11 @@ export class Reference {
       ends: this.in(rules.exchangeMs),
       beats: 0,
       dead: false,
+      from: this.now,
+      held: this.held,
+      storeMs: rules.storeMs,
+      locked: false,
+      keeps: false,
     };
     this.exchange = exchange;
     this.exchanges.push(exchange);
@@ -461,7 +531,8 @@ export class Reference {
 
   private attempt(exchange: Exchange) {
     const { monotonic } = this.now;
-    if (monotonic >= exchange.ends.at) return this.end(exchange, unreachable);
+    const endsAt = exchange.ends?.at ?? none;
+    if (monotonic >= endsAt) return this.fail(exchange, unreachable);
     exchange.made++;
     const recent = this.requests.filter(({ at }) => monotonic - at < 60_000);
     if (recent.length >= this.maxRequestsPerMinute) {
@@ -469,34 +540,43 @@ export class Reference {
       return this.retry(exchange, { code: "ERR_IAM_TOKEN_REQUEST_BUDGET", retryable: true, retryAfterMs });
     }
     exchange.phase = "asking";
-    exchange.due = this.in(Math.min(rules.attemptMs, exchange.ends.at - monotonic));
+    exchange.due = this.in(Math.min(rules.attemptMs, endsAt - monotonic));
     this.requests.push({ at: monotonic, secret: exchange.secret ?? "", exchange });
   }
 
   private retry(exchange: Exchange, failure: Failure) {
     const delayMs = Math.max(this.draw * 250 * 2 ** exchange.made, failure.retryAfterMs ?? 0);
-    const fits = this.now.monotonic + delayMs < exchange.ends.at;
+    const fits = this.now.monotonic + delayMs < (exchange.ends?.at ?? none);
     // More than one attempt only for callers that have no token, and after no failure.
     const alone = exchange.reason !== "rejected" && !this.usable();
     const attempts = this.failures === 0 && alone ? 3 : 1;
-    if (!failure.retryable || exchange.made >= attempts || !fits) return this.end(exchange, failure);
+    if (!failure.retryable || exchange.made >= attempts || !fits) return this.fail(exchange, failure);
     exchange.phase = "pausing";
     exchange.due = this.in(delayMs);
   }
 
   private arrive(exchange: Exchange, token: string, lifetimeMs: number) {
     const usableMs = lifetimeMs - Math.min(10_000, lifetimeMs / 10);
-    let life: Life = {
-      start: exchange.start,
-      lifetimeMs,
-      usableMs,
-      refreshMs: usableMs * (0.7 + 0.15 * this.draw),
-    };
+    // Each process that shares adds a delay of its own.
+    const draw = this.store ? this.draw + (0.05 * this.draw) / 0.15 : this.draw;
+    const life = { start: exchange.from, lifetimeMs, usableMs, refreshMs: usableMs * (0.7 + 0.15 * draw) };
+    const known = exchange.held?.token === token ? exchange.held : life;
+    const left = (each: Life) => each.lifetimeMs - this.age(each);
+    const worthKeeping =
+      exchange.keeps &&
+      lifetimeMs < Number.POSITIVE_INFINITY &&
+      !this.refused.includes(token) &&
+      Math.min(left(known), left(life)) >= 1;
+    this.keep(exchange, worthKeeping, () => this.hold(exchange, token, life));
+  }
+
+  private hold(exchange: Exchange, token: string, obtained: Life) {
+    let life = obtained;
     const same = this.usable();
-    if (same?.token === token) {
+    if (same?.token === token && !life.stays) {
       const left = (each: Life) => each.lifetimeMs - this.age(each);
       if (left(same) < left(life)) life = { ...same };
-      life.refreshMs = life.usableMs;
+      life = { ...life, refreshMs: life.usableMs };
     }
     if (this.age(life) >= life.usableMs)
       return this.end(exchange, { code: "ERR_IAM_TOKEN_RESPONSE_INVALID", status: 200, retryable: true });
@@ -511,7 +591,8 @@ export class Reference {
     }
     this.events.push(`exchange_succeeded ${exchange.reason} ${committed}`);
     for (const { caller, stale } of this.leave(exchange)) {
-      if (stale) this.proceed(caller);
+      // What stays is no answer to who wants more of it.
+      if (stale || (life.stays && !this.satisfies(life, caller.minValidityMs))) this.proceed(caller);
       else
         this.finish(
           caller,
@@ -555,6 +636,159 @@ export class Reference {
     return ms;
   }
 
+  // The store.
+
+  /** A look, the lock, another look: then the exchange goes its way, as it does at once when any of these fails. */
+  private visitStore(exchange: Exchange) {
+    exchange.ends = undefined;
+    if (this.now.monotonic < this.storeRestsUntil) return this.goAlone(exchange);
+    exchange.phase = "store";
+    const alone = () => this.goAlone(exchange);
+    const ask = (operation: StoreOperation, then: () => void, otherwise: () => void) =>
+      this.ask(exchange, operation, exchange.storeMs, (worked) => (worked ? then() : otherwise()));
+    const goOn = () => {
+      exchange.locked = true;
+      ask(
+        "get",
+        () => {
+          exchange.keeps = true;
+          this.make(exchange);
+        },
+        () => this.letGo(exchange, alone),
+      );
+    };
+    this.rubbishTold = false;
+    ask("get", () => ask("lock", goOn, alone), alone);
+  }
+
+  private rubbishTold = false;
+
+  /** The store does not work. A refresh, which nobody waits for, is put off once. */
+  private goAlone(exchange: Exchange) {
+    const { held, reason } = exchange;
+    const leftMs = held === undefined ? 0 : held.usableMs - this.age(held);
+    if (reason !== "expiring" || held === undefined || this.putOff === held.token || leftMs <= 0)
+      return this.make(exchange);
+    this.putOff = held.token;
+    const refreshMs = this.age(held) + leftMs * (0.25 + 0.5 * this.draw);
+    this.hold(exchange, held.token, { ...held, refreshMs, stays: true });
+  }
+
+  /** Begins to ask the token endpoint. What the store took is off the deadline. */
+  private make(exchange: Exchange) {
+    const tookMs = Math.round(this.now.monotonic - exchange.start.monotonic);
+    if (this.now.monotonic - exchange.start.monotonic >= rules.exchangeMs) {
+      exchange.keeps = false;
+      return this.fail(exchange, unreachable);
+    }
+    exchange.ends = this.in(Math.max(rules.exchangeMs - tookMs, 1));
+    exchange.from = this.now;
+    this.attempt(exchange);
+  }
+
+  /** An exchange has failed; others are told of it, unless it is nobody else's business. */
+  private fail(exchange: Exchange, failure: Failure) {
+    const told = exchange.keeps && /ENDPOINT|RESPONSE/.test(failure.code);
+    this.keep(exchange, told, () => this.end(exchange, failure));
+  }
+
+  private keep(exchange: Exchange, worthKeeping: boolean, then: () => void) {
+    exchange.due = undefined;
+    exchange.ends = undefined;
+    exchange.phase = "keeping";
+    if (!worthKeeping) return this.letGo(exchange, then);
+    const patience = this.beginPatience(exchange, () => this.letGo(exchange, then));
+    this.ask(exchange, "set", rules.storeMs, () => this.endPatience(patience));
+  }
+
+  private letGo(exchange: Exchange, then: () => void) {
+    if (!exchange.locked) return then();
+    exchange.locked = false;
+    const patience = this.beginPatience(exchange, then);
+    this.ask(exchange, "release", rules.storeMs, () => this.endPatience(patience));
+  }
+
+  private beginPatience(exchange: Exchange, then: () => void): Patience {
+    const patience = { exchange, due: this.in(Math.max(exchange.storeMs, 0)), dead: false, then };
+    this.patiences.push(patience);
+    return patience;
+  }
+
+  private endPatience(patience: Patience) {
+    const at = this.patiences.indexOf(patience);
+    if (at < 0) return;
+    this.patiences.splice(at, 1);
+    patience.then();
+  }
+
+  private ask(
+    exchange: Exchange,
+    operation: StoreOperation,
+    patienceMs: number,
+    then: (worked: boolean) => void,
+  ) {
+    if (this.store === undefined) throw new Error("the reference has no store");
+    if (operation === "lock") exchange.release = this.store.release;
+    const asked = (operation === "release" && exchange.release) || this.store[operation];
+    // A release that is garbage throws.
+    const mood: StoreMood =
+      operation === "release" && asked.what === "garbage" ? { what: "failure", when: "at once" } : asked;
+    const sliceMs = Math.max(patienceMs, 0) / 3;
+    const call: StoreCall = {
+      number: this.storeCalls++,
+      ...{ operation, exchange, mood, sliceMs, then },
+      since: this.now.monotonic,
+      slices: 3,
+      due: this.in(sliceMs),
+      dead: false,
+    };
+    if (mood.when === "at once") this.storeAnswers(call);
+    else this.calls.push(call);
+  }
+
+  /** The store answers a call that it had not answered at once. */
+  storeAnswered(number: number, operation: StoreOperation, mood: StoreMood) {
+    const call = this.calls.find((each) => each.number === number);
+    if (call !== undefined) {
+      this.calls.splice(this.calls.indexOf(call), 1);
+      this.storeAnswers(call);
+    } else if (operation === "lock" && !/garbage|failure/.test(mood.what)) {
+      // A lock that nobody waits for any more is let go.
+      this.storeCalls++;
+    }
+    this.readAtOnce();
+  }
+
+  private storeAnswers({ operation, mood, exchange, since, then }: StoreCall) {
+    exchange.storeMs -= this.now.monotonic - since;
+    const { what } = mood;
+    if (what === "failure") return this.storeFails(operation, "ECONNRESET", then);
+    if (what === "garbage" && operation !== "set") return this.storeFails(operation, "garbage", then);
+    this.storeFailures = 0;
+    if (operation === "get" && what === "what does not open" && !this.rubbishTold) {
+      this.rubbishTold = true;
+      this.events.push("store_failed get garbage 0");
+    }
+    then(true);
+  }
+
+  private storeFails(operation: StoreOperation, problem: string, then: (worked: boolean) => void) {
+    const pauseMs = Math.min(100 * 2 ** this.storeFailures++, 30_000);
+    this.storeRestsUntil = this.now.monotonic + pauseMs;
+    this.events.push(`store_failed ${operation} ${problem} ${pauseMs}`);
+    then(false);
+  }
+
+  private slice(call: StoreCall) {
+    if (--call.slices > 0) {
+      call.due = this.in(call.sliceMs);
+      return;
+    }
+    this.calls.splice(this.calls.indexOf(call), 1);
+    call.exchange.storeMs -= this.now.monotonic - call.since;
+    this.storeFails(call.operation, "timeout", call.then);
+  }
+
   /** The exchange is over; those who waited for it, in the order in which they came. */
   private leave(exchange: Exchange): Waiting[] {
     this.exchanges = this.exchanges.filter((each) => each !== exchange);
@@ -580,7 +814,7 @@ export class Reference {
     };
     for (const exchange of this.exchanges) {
       if (exchange.dead) continue;
-      consider(exchange.ends, () => this.end(exchange, unreachable));
+      consider(exchange.ends, () => this.fail(exchange, unreachable));
       if (exchange.phase === "asking") consider(exchange.due, () => this.retry(exchange, unreachable));
       if (exchange.phase === "pausing") consider(exchange.due, () => this.attempt(exchange));
       consider(exchange.beat, () => {
@@ -588,6 +822,9 @@ export class Reference {
         exchange.beat = this.in(rules.joinMs / 2);
       });
     }
+    for (const call of this.calls) if (!call.dead) consider(call.due, () => this.slice(call));
+    for (const patience of this.patiences)
+      if (!patience.dead) consider(patience.due, () => this.endPatience(patience));
     for (const waiting of this.waiting) {
       if (!waiting.asleep) consider(waiting.wake, () => this.wake(waiting));
     }

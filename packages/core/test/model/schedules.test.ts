@@ -17,6 +17,7 @@ describe("a manager does in every step what its reference does", () => {
       "in 5,000 schedules about bursts, with a budget of 4 token requests a minute",
       { runs: 5_000, theme: "bursts" },
     ],
+    ["in 3,000 schedules about stores that fail, are late or give garbage", { runs: 3_000, theme: "stores" }],
     [
       "in 8 schedules with 10,000 callers at once",
       { runs: 8, theme: "everything", most: 10_000, length: 25 },

@@ -1,4 +1,6 @@
 import fc from "fast-check";
+import { cryptoAtOnce } from "./crypto-at-once.ts";
+import { type StoreMood, type StoreOperation, workingMoods } from "./faulty-store.ts";
 import { type Mood, origins, type Subject, type Tenant } from "./tenant.ts";
 import { World } from "./world.ts";
 
@@ -171,6 +173,15 @@ function kinds(most: number): Record<string, fc.Arbitrary<Step>> {
         of.setSecret(how);
       },
     ),
+    store: step<[StoreOperation, StoreMood["what"], StoreMood["when"]]>(
+      "store",
+      [
+        fc.constantFrom("get", "get", "set", "lock", "lock", "release", "release"),
+        fc.constantFrom("nothing", "nothing", "failure", "garbage", "garbage", "what does not open"),
+        fc.constantFrom("at once", "at once", "late", "never"),
+      ],
+      (_, of, operation, what, when) => of.setStore(operation, { what, when }),
+    ),
     time: aTime(
       ...[1, 50, 250, 500, 1000, 1999, 2000, 3500, 4000, 5000, 9000, 11_000, 11_001, 15_000],
       ...[30_000, 60_000, 120_000, 600_000, 900_000, 2_000_000, 3_000_000, 3_600_000],
@@ -261,6 +272,14 @@ const themes = {
       anEndpoint(fc.constantFrom<Mood>({ kind: "grant", lifetimeS: 1 }, { kind: "unreachable" })),
     ),
   ],
+  stores: (kind: ReturnType<typeof kinds>) => [
+    ...weighed(kind, {
+      ...{ call: 5, callWithOptions: 1, abort: 1, unauthorized: 2, request: 1, resource: 1, revokeToken: 1 },
+      ...{ endpoint: 3, chance: 1, revokeKey: 1, rotateKey: 1, secret: 1, store: 6, time: 2, instant: 5 },
+      ...{ blocked: 1, suspended: 1, date: 1, kill: 1, dispose: 1, answers: 1 },
+    }),
+    ...Array.from({ length: 3 }, () => aTime(49, 50, 51, 100, 149, 150, 151)),
+  ],
 };
 
 function weighed(
@@ -282,7 +301,7 @@ async function everythingArrives({ world, scheduler }: Stage): Promise<void> {
 }
 
 /** The names of the themes. */
-export const themeNames: readonly (keyof typeof themes)[] = ["everything", "refusals", "bursts"];
+export const themeNames: readonly (keyof typeof themes)[] = ["everything", "refusals", "bursts", "stores"];
 
 /** After any schedule: everybody is answered within the deadlines, and a manager whose world has healed gives a token. */
 async function heal(stage: Stage, thoroughly: boolean): Promise<void> {
@@ -290,6 +309,8 @@ async function heal(stage: Stage, thoroughly: boolean): Promise<void> {
   for (const each of world.tenants) {
     each.mood = { kind: "grant", lifetimeS: 3600 };
     each.setSecret("at once");
+    for (const [operation, mood] of Object.entries(workingMoods()))
+      each.setStore(operation as StoreOperation, mood);
     each.refusing.clear();
     each.rotate();
   }
@@ -341,6 +362,8 @@ export async function runSchedules(subject: Subject, options: ScheduleOptions): 
   const unhandled: unknown[] = [];
   const hear = (reason: unknown) => unhandled.push(reason);
   process.on("unhandledRejection", hear);
+  const shares = theme === "stores";
+  const giveBack = shares ? cryptoAtOnce() : () => {};
   let run = 0;
   try {
     await fc.assert(
@@ -356,7 +379,7 @@ export async function runSchedules(subject: Subject, options: ScheduleOptions): 
           const world = new World(
             subject,
             (label, happen) => void scheduler.schedule(Promise.resolve(), label).then(happen),
-            { unhandled, maxRequests: theme === "bursts" ? 4 : 12 },
+            { unhandled, maxTokenRequestsPerMinute: theme === "bursts" ? 4 : 12, shares },
           );
           const stage: Stage = { world, scheduler };
           await fc.asyncModelRun(() => ({ model: {}, real: stage }), commands);
@@ -372,5 +395,6 @@ export async function runSchedules(subject: Subject, options: ScheduleOptions): 
     );
   } finally {
     process.off("unhandledRejection", hear);
+    giveBack();
   }
 }

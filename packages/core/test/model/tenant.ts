@@ -2,12 +2,19 @@ import { strict as assert } from "node:assert";
 import { inspect } from "node:util";
 import type * as Core from "../../src/index.ts";
 import { requestContext, type VirtualClock } from "../virtual-world.ts";
+import {
+  type FaultyStore,
+  faultyStore,
+  type StoreMood,
+  type StoreOperation,
+  workingMoods,
+} from "./faulty-store.ts";
 import { type Answer, failed, type Moment, Reference } from "./reference.ts";
 
 /** The package under test, or a copy of it with a bug planted. */
 export type Subject = Pick<
   typeof Core,
-  "apiKeyGrant" | "createTokenManager" | "isIamError" | "originRules" | "sendAuthorized"
+  "apiKeyGrant" | "createTokenManager" | "isIamError" | "originRules" | "sendAuthorized" | "sharedStore"
 > & { readonly tokenResponse: typeof Core.tokenResponse };
 
 /** Lets something happen at a moment that the schedule chooses. */
@@ -68,6 +75,7 @@ export class Tenant {
   /** Served or refused tokens, the youngest last. */
   readonly seen: string[] = [];
 
+  private readonly store: FaultyStore | undefined;
   private secret: "at once" | "late" | "unreadable" = "at once";
   private readonly subject: Subject;
   private readonly clock: VirtualClock;
@@ -98,7 +106,7 @@ export class Tenant {
     subject: Subject,
     clock: VirtualClock,
     defer: Defer,
-    maxTokenRequestsPerMinute: number,
+    { maxTokenRequestsPerMinute, shares }: { maxTokenRequestsPerMinute: number; shares: boolean },
   ) {
     this.maxRequests = maxTokenRequestsPerMinute;
     this.name = name;
@@ -109,6 +117,17 @@ export class Tenant {
     this.keys.push(this.key);
     this.reference = new Reference(this.moment(), maxTokenRequestsPerMinute);
     this.setSecret("at once");
+    this.store = shares
+      ? faultyStore(workingMoods(), (call, operation, mood, arrive) => {
+          const bound = this.bound();
+          this.defer(`store call ${call} of ${name}`, () => {
+            if (!this.isAlive(bound)) return;
+            this.reference.storeAnswered(call, operation, mood);
+            arrive();
+          });
+        })
+      : undefined;
+    this.reference.store = this.store?.moods;
     this.manager = subject.createTokenManager({
       grant: subject.apiKeyGrant(() => this.readSecret()),
       clock: {
@@ -119,8 +138,7 @@ export class Tenant {
       maxTokenRequestsPerMinute,
       onEvent: (event) => this.heard(event),
       transport: (request, { signal }) => this.request(request, signal),
-      // The place of a shared store: pass one that fails, is slow or lies by the schedule. I13: the requests that the
-      // reference expects must then be made all the same.
+      store: this.store && subject.sharedStore(this.store.store),
     });
   }
 
@@ -220,6 +238,10 @@ export class Tenant {
     this.reference.secret = how === "at once" ? this.key : undefined;
   }
 
+  setStore(operation: StoreOperation, mood: StoreMood): void {
+    if (this.store) this.store.moods[operation] = mood;
+  }
+
   rotate(): void {
     this.key = `key-${this.name}-${this.keys.length}-canary`;
     this.keys.push(this.key);
@@ -249,6 +271,7 @@ export class Tenant {
       equal(inOrder(eventLines.slice(at)), inOrder(reference.events.slice(at)), "I1, I2, I4: events");
     this.comparedEvents = eventLines.length;
     equal(this.requestsAt.length, reference.requests.length, "I1, I8: token requests");
+    equal(this.store?.calls() ?? 0, reference.storeCalls, "I13: calls of the store");
     equal(this.reads, reference.reads.length, "looks at the secret");
     equal(this.sends, reference.sends.length, "I9: requests sent");
     equal(this.manager.peek()?.accessToken, reference.peek(), "I2, I3: the token held");
@@ -334,6 +357,7 @@ export class Tenant {
       );
     else if (event.type === "token_rejected")
       this.eventLines.push(`token_rejected ${event.origin} ${event.outcome}`);
+    else this.eventLines.push(`store_failed ${event.operation} ${event.problem} ${event.pauseMs}`);
   }
 
   private readSecret(): string | Promise<string> {
@@ -401,7 +425,7 @@ export class Tenant {
         mood.kind === "same" && last !== undefined ? last : `token-${this.name}-${++this.granted}-canary`;
       const lifetimeMs = lifetimeS === undefined ? Number.POSITIVE_INFINITY : lifetimeS * 1000;
       const given = this.issued.get(token) ?? [];
-      const start = this.reference.requests[index]?.exchange.start ?? this.moment();
+      const start = this.reference.requests[index]?.exchange.from ?? this.moment();
       this.issued.set(token, [...given, { ...start, lifetimeMs }]);
       respond({ kind: "token", token, lifetimeMs }, 200, {
         access_token: token,
@@ -488,8 +512,8 @@ export class Tenant {
   }
 }
 
-/** Rejections and exchanges, each in their order: an exchange tells of its start a moment after it was begun. */
+/** Each kind in its order: an exchange tells of its start a moment after it was begun. */
 function inOrder(lines: readonly string[]): string[] {
-  const rejections = lines.filter((line) => line.startsWith("token_rejected"));
-  return [...rejections, ...lines.filter((line) => !line.startsWith("token_rejected"))];
+  const of = (kind: string) => lines.filter((line) => line.startsWith(kind));
+  return ["token", "store", "exchange"].flatMap(of);
 }

@@ -11,10 +11,13 @@ export class World {
   constructor(
     subject: Subject,
     defer: Defer,
-    { unhandled, maxRequests }: { unhandled: readonly unknown[]; maxRequests: number },
+    {
+      unhandled,
+      ...options
+    }: { unhandled: readonly unknown[]; maxTokenRequestsPerMinute: number; shares: boolean },
   ) {
     this.unhandled = unhandled;
-    const tenant = (name: string) => new Tenant(name, subject, this.clock, defer, maxRequests);
+    const tenant = (name: string) => new Tenant(name, subject, this.clock, defer, options);
     this.tenants = [tenant("one"), tenant("two")];
   }
 
