@@ -10,11 +10,15 @@ import {
   createTokenManager,
   fetchTransport,
   isIamError,
+  memoryStore,
+  sharedStore,
   type TokenManager,
   type TokenManagerOptions,
+  type TokenStore,
   tokenResponse,
 } from "@iam/core";
 import { type RunningEmulator, startEmulator } from "@iam/emulator";
+import { createVerifier } from "@iam/verify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { faultClients } from "../../src/faults/fault-clients.ts";
 import { createStage, heldTokens } from "../../src/faults/fault-scene.ts";
@@ -216,6 +220,74 @@ describe("no secret is shown", () => {
     witness.saw("an error about it", new Error("x", { cause: { token, manager, grant } }));
     witness.saw("a sentence", `${token}, ${manager}, ${grant}, ${answer}`);
     expect(witness.count).toBeGreaterThan(10);
+    expect(witness.leaks()).toEqual([]);
+  });
+
+  test("by a shared store, whatever it does with what it is given, nor by what is in it", async () => {
+    const witness = newWitness();
+    emulator.reset();
+    const entries = memoryStore();
+    const telling = (method: keyof TokenStore) => async (key: string, entry?: unknown) => {
+      throw new Error(`${method} ${key} ${String(entry)}`, { cause: { key, entry } });
+    };
+    const faults: Record<string, Partial<TokenStore>> = {
+      works: {},
+      "cannot be read": { get: telling("get") },
+      "cannot be written": { set: telling("set") },
+      "cannot lock": { lock: telling("lock") },
+      "never answers": { get: () => new Promise(() => {}) },
+      "gives garbage": { get: async () => ({ entry: "garbage", ttlMs: 60_000 }) },
+    };
+    for (const [what, fault] of Object.entries(faults)) {
+      const store: TokenStore = {
+        ...entries,
+        ...fault,
+        async set(key, entry, options) {
+          witness.saw(`what is stored, by a store that ${what}`, { key, entry });
+          return (fault.set ?? entries.set)(key, entry, options);
+        },
+      };
+      const manager = managerFor(emulator, witness, { store: sharedStore(store) });
+      await witness.watch(`a store that ${what}`, () => manager.getToken());
+      emulator.fault({ kind: "refuse", errorCode: "BXNIM0415E" });
+      await witness.watch(`a store that ${what}, a key that is refused`, async () =>
+        manager.getToken({ rejected: await manager.getToken(), origin: emulator.url }),
+      );
+      emulator.clearFaults();
+      witness.saw("a manager with a store", manager);
+      await manager[Symbol.asyncDispose]();
+    }
+    expect(witness.count).toBeGreaterThan(20);
+    expect(witness.leaks()).toEqual([]);
+  });
+
+  test("by a verifier, of a token that is good and of ones that are not", async () => {
+    const witness = newWitness();
+    emulator.reset();
+    const { accessToken } = await managerFor(emulator, witness).getToken();
+    const [header = "", payload = "", signature = ""] = accessToken.split(".");
+    const jwksUrl = `${emulator.url}/identity/keys`;
+    const other = signature.startsWith("A") ? "B" : "A";
+    const verifiers = {
+      "that knows the keys": createVerifier({ jwksUrl }),
+      "of another account": createVerifier({ jwksUrl, accounts: ["f".repeat(32)] }),
+      "that cannot have the keys": createVerifier({ jwksUrl: `${emulator.url}/nowhere` }),
+    };
+    for (const [which, verifier] of Object.entries(verifiers)) {
+      for (const token of [
+        accessToken,
+        `${header}.${payload}.${other}${signature.slice(1)}`,
+        `${header}.${payload}`,
+        `${header}.${payload}.`,
+        ` ${accessToken}`,
+        `Bearer ${accessToken}`,
+      ]) {
+        witness.knows(token);
+        await witness.watch(`a verifier ${which}`, () => verifier.verify(token));
+      }
+      witness.saw(`a verifier ${which}`, verifier);
+    }
+    expect(witness.count).toBeGreaterThan(15);
     expect(witness.leaks()).toEqual([]);
   });
 
