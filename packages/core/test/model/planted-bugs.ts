@@ -490,7 +490,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     bug: "waits for its store with an answer that it has",
-    caughtBy: "I1, I2, I4: events",
+    caughtBy: "I13: calls of the store",
     theme: "stores",
     changes: [
       [
@@ -516,19 +516,19 @@ export const plantedBugs: readonly PlantedBug[] = [
     bug: "puts off each refresh while its store fails",
     caughtBy: "I1, I2, I4: events",
     theme: "stores",
-    changes: [["shared-exchange.ts", "      putOff = token;\n", ""]],
+    changes: [["shared-exchange.ts", "      putOff = served.token.accessToken;\n", ""]],
   },
   {
     bug: "leaves the rejection of a lock that comes too late to nobody",
     caughtBy: "I6: an unhandled rejection",
     theme: "stores",
-    changes: [["store-guard.ts", "          .catch(() => {});", ";"]],
+    changes: [["store-visit.ts", "letGo(lock).catch(() => {}))", "letGo(lock))"]],
   },
   {
     bug: "keeps a lock that comes too late",
     caughtBy: "I13: calls of the store",
     theme: "stores",
-    changes: [["store-visit.ts", 'if (lock.state === "acquired") await lock.release();', ""]],
+    changes: [["store-visit.ts", 'lock.state === "acquired" && letGo(lock)', "Promise.resolve()"]],
   },
   {
     bug: "takes garbage for a lock",

@@ -66,6 +66,8 @@ interface Exchange {
   release?: StoreMood;
   /** What comes of it is for the store as well. */
   keeps: boolean;
+  /** What waits for the store to have taken what came of it: the lock is not let go before. */
+  writing?: { release?: () => void } | undefined;
   beat: Due;
   beats: number;
   secret?: string | undefined;
@@ -353,8 +355,13 @@ export class Reference {
     const { exchange } = this;
     if (exchange === undefined) return;
     this.calls = this.calls.filter((call) => call.exchange !== exchange);
+    const { writing } = exchange;
+    exchange.writing = undefined;
     const patience = this.patiences.find((each) => each.exchange === exchange);
-    if (patience) return this.endPatience(patience);
+    if (patience) {
+      this.endPatience(patience);
+      return writing?.release?.();
+    }
     this.fail(exchange, { code: "ERR_IAM_CONFIG", retryable: false });
   }
 
@@ -646,8 +653,13 @@ export class Reference {
     const alone = () => this.goAlone(exchange);
     const ask = (operation: StoreOperation, then: () => void, otherwise: () => void) =>
       this.ask(exchange, operation, exchange.storeMs, (worked) => (worked ? then() : otherwise()));
+    // A refresh has all the patience for each call: nobody waits for it.
+    const renew = () => {
+      if (this.servedMeanwhile(exchange) > 0) exchange.storeMs = rules.storeMs;
+    };
     const goOn = () => {
       exchange.locked = true;
+      renew();
       ask(
         "get",
         () => {
@@ -658,20 +670,28 @@ export class Reference {
       );
     };
     this.rubbishTold = false;
-    ask("get", () => ask("lock", goOn, alone), alone);
+    const takeTurn = () => {
+      renew();
+      ask("lock", goOn, alone);
+    };
+    ask("get", takeTurn, alone);
   }
 
   private rubbishTold = false;
 
   /** The store does not work. A refresh, which nobody waits for, is put off once. */
   private goAlone(exchange: Exchange) {
-    const { held, reason } = exchange;
-    const leftMs = held === undefined ? 0 : held.usableMs - this.age(held);
-    if (reason !== "expiring" || held === undefined || this.putOff === held.token || leftMs <= 0)
-      return this.make(exchange);
+    const { held } = exchange;
+    const leftMs = this.servedMeanwhile(exchange);
+    if (held === undefined || this.putOff === held.token || leftMs <= 0) return this.make(exchange);
     this.putOff = held.token;
     const refreshMs = this.age(held) + leftMs * (0.25 + 0.5 * this.draw);
     this.hold(exchange, held.token, { ...held, refreshMs, stays: true });
+  }
+
+  /** How long the token that everybody gets while a refresh runs beside can still be had. */
+  private servedMeanwhile({ held, reason }: Exchange): number {
+    return reason !== "expiring" || held === undefined ? 0 : held.usableMs - this.age(held);
   }
 
   /** Begins to ask the token endpoint. What the store took is off the deadline. */
@@ -698,14 +718,22 @@ export class Reference {
     exchange.phase = "keeping";
     if (!worthKeeping) return this.letGo(exchange, then);
     const patience = this.beginPatience(exchange, () => this.letGo(exchange, then));
-    this.ask(exchange, "set", rules.storeMs, () => this.endPatience(patience));
+    const writing: Exchange["writing"] = {};
+    exchange.writing = writing;
+    this.ask(exchange, "set", rules.storeMs, () => {
+      exchange.writing = undefined;
+      this.endPatience(patience);
+      writing.release?.();
+    });
   }
 
   private letGo(exchange: Exchange, then: () => void) {
     if (!exchange.locked) return then();
     exchange.locked = false;
     const patience = this.beginPatience(exchange, then);
-    this.ask(exchange, "release", rules.storeMs, () => this.endPatience(patience));
+    const release = () => this.ask(exchange, "release", rules.storeMs, () => this.endPatience(patience));
+    if (exchange.writing) exchange.writing.release = release;
+    else release();
   }
 
   private beginPatience(exchange: Exchange, then: () => void): Patience {
