@@ -7,6 +7,7 @@ import {
   type WaitUntil,
 } from "@iam/core";
 import type { Options } from "ky";
+import * as peer from "ky";
 
 type Fetch = typeof globalThis.fetch;
 
@@ -30,8 +31,8 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
  * The token is attached below ky: a retry by ky carries a current one, the replay after a 401 is no retry of ky's, and
  * neither hooks nor errors see it.
  *
- * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for each request of a ky older than 2. Requests fail with
- * `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what `manager.getToken` fails with, and with ky's own errors. A final
+ * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for a ky older than 2: at once when it is the one that is installed,
+ * at each request when it is another copy. Requests fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what `manager.getToken` fails with, and with ky's own errors. A final
  * 401 is ky's ordinary HTTPError.
  * Source: RFC 6750 section 2.1.
  *
@@ -46,6 +47,8 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
  * ```
  */
 export function iamKy(options: IamKyOptions): Options {
+  // It does not tell its version; this has been there since 2.
+  if (!("NetworkError" in peer)) tooOld();
   const own = { ...options, name: "iamKy" };
   // Request -> whether its body can be sent again; for requests whose body was given to ky, which therefore knows.
   const bodies = new WeakMap<object, boolean>();

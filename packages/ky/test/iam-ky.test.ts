@@ -32,7 +32,16 @@ describe("a request", () => {
     expect(emulator.counters.grants).toBe(1);
   });
 
-  test("of a ky older than 2 fails with an error that names the package and the version", async () => {
+  test("cannot be set up where the installed ky is older than 2: the error names the package and the version", async () => {
+    const { manager } = await emulated();
+    vi.resetModules();
+    vi.doMock("ky", () => import("ky-1"));
+    const { iamKy: beside } = await import("../src/index.ts");
+    vi.doUnmock("ky");
+    expect(() => beside({ manager })).toThrow("@iam/ky needs ky ^2.0.0");
+  });
+
+  test("of another copy of ky, older than 2, fails with an error that names the package and the version", async () => {
     const { manager, resource, origins, emulator } = await emulated();
     const api = ky1.extend(iamKy({ manager, origins }) as object);
     const error = await rejection(api.get(resource, { retry: 0 }));
