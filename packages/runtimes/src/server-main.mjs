@@ -1,9 +1,12 @@
 // For Node, Bun and Deno: every package, found by the runtime itself in node_modules. Usage: server-main.mjs URL KEY REDIS
+import { dirname } from "node:path";
 import { argv } from "node:process";
+import { fileURLToPath } from "node:url";
 import { axios } from "./checks/axios.mjs";
 import { core } from "./checks/core.mjs";
 import { credentials } from "./checks/credentials.mjs";
 import { emulator } from "./checks/emulator.mjs";
+import { emulatorServer } from "./checks/emulator-server.mjs";
 import { express } from "./checks/express.mjs";
 import { fetch } from "./checks/fetch.mjs";
 import { ibmSdk } from "./checks/ibm-sdk.mjs";
@@ -25,6 +28,7 @@ const packages = {
   "ibm-sdk": ibmSdk,
   "openid-client": openidClient,
   "store-redis": storeRedis,
-  emulator,
+  emulator: { ...emulator, ...emulatorServer },
 };
-console.log(JSON.stringify(await runChecks(packages, { iam, apiKey, redis })));
+const folder = dirname(fileURLToPath(import.meta.url));
+console.log(JSON.stringify(await runChecks(packages, { iam, apiKey, redis, folder })));

@@ -9,8 +9,7 @@ import { openidClient } from "./checks/openid-client.mjs";
 import { verify } from "./checks/verify.mjs";
 import { runChecks } from "./run-checks.mjs";
 
-export const runWebChecks = (place) => {
-  const packages = { core, fetch, axios, ky, emulator, verify, "openid-client": openidClient };
-  if (place.allowBrowser) packages.core = { ...core, ...browser };
-  return runChecks(packages, place);
-};
+export const webPackages = { core, fetch, axios, ky, emulator, verify, "openid-client": openidClient };
+
+export const runWebChecks = (place) =>
+  runChecks(place.allowBrowser ? { ...webPackages, core: { ...core, ...browser } } : webPackages, place);

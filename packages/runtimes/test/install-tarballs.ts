@@ -10,6 +10,7 @@ export const sandbox: string = resolve(import.meta.dirname, "../.sandbox");
 const peers = [
   "axios",
   "express",
+  "http-proxy-middleware",
   "ibm-cloud-sdk-core",
   "ioredis",
   "ky",

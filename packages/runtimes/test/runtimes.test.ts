@@ -5,7 +5,7 @@ import { startRedisServer } from "@iam/conformance/redis-server";
 import { startEmulator } from "@iam/emulator";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sandbox } from "./install-tarballs.ts";
-import { type Results, runtimes } from "./runtimes.ts";
+import { type Results, type Runtime, runtimes } from "./runtimes.ts";
 
 const page = resolve(import.meta.dirname, "../../../docs/runtimes.md");
 
@@ -14,16 +14,24 @@ const packages = globSync("node_modules/@iam/*/package.json", { cwd: sandbox })
   .map((path) => path.split("/")[2] ?? "")
   .sort((a, b) => Number(b === "core") - Number(a === "core") || a.localeCompare(b));
 
-/** What a runtime without Node's own modules cannot do, and why. */
+/** The modules that a package offers. */
+function entriesOf(name: string): string[] {
+  const manifest = readFileSync(resolve(sandbox, `node_modules/@iam/${name}/package.json`), "utf8");
+  return Object.entries(JSON.parse(manifest).exports)
+    .filter(([, target]) => typeof target !== "string")
+    .map(([subpath]) => `@iam/${name}${subpath.slice(1)}`);
+}
+
+/** What a runtime without Node's own modules cannot run, and why. */
 const needsNode: Readonly<Record<string, string>> = {
-  credentials: "it reads files and the environment",
+  credentials: "it reads files and the environment by Node's modules",
   express: "Express stands on Node's HTTP server",
-  "ibm-sdk": "IBM's SDK core is for Node",
+  "ibm-sdk": "IBM's SDK core stands on Node's modules",
   "store-redis": "Redis clients speak TCP by Node's sockets",
 };
 
 const outcomes = new Map<string, Results>();
-const versions: string[] = [];
+const versions = new Map<string, string>();
 
 describe.each(runtimes)("the packed tarballs in $name", (runtime) => {
   beforeAll(async () => {
@@ -31,24 +39,26 @@ describe.each(runtimes)("the packed tarballs in $name", (runtime) => {
     await using redis = await startRedisServer();
     const { url: iam, apiKey } = emulator;
     outcomes.set(runtime.name, await runtime.run({ iam, apiKey, redis: redis.url }));
-    versions.push(`${runtime.name} ${await runtime.version()}`);
+    versions.set(runtime.name, await runtime.version());
   });
 
-  it.each(packages.filter((name) => !runtime.isWeb || needsNode[name] === undefined))(
-    "@iam/%s passes its checks",
-    (name) => {
-      const checks = outcomes.get(runtime.name)?.[name] ?? {};
-      expect(Object.keys(checks)).not.toEqual([]);
-      expect(Object.entries(checks).filter(([, outcome]) => outcome !== "ok")).toEqual([]);
-    },
-  );
+  it("is the runtime that it is called", () => {
+    const [major] = /\d+$/.exec(runtime.name) ?? [];
+    expect(versions.get(runtime.name)).toMatch(new RegExp(`^${major ?? "\\d+"}\\.\\d+\\.\\d`));
+  });
+
+  it.each(packages.filter((name) => !runtime.cannot.includes(name)))("@iam/%s passes its checks", (name) => {
+    const checks = outcomes.get(runtime.name)?.[name] ?? {};
+    expect(Object.keys(checks)).not.toEqual([]);
+    expect(Object.entries(checks).filter(([, outcome]) => outcome !== "ok")).toEqual([]);
+  });
 });
 
 describe("CommonJS", () => {
   it.each(runtimes.filter(({ program }) => program !== undefined))(
-    "require() of each package gives what import gives in $name",
+    "require() of each entry point gives what import gives in $name",
     async ({ program = "" }) => {
-      const names = packages.map((name) => `@iam/${name}`);
+      const names = packages.flatMap(entriesOf);
       const stdout = execFileSync(program, ["src/require-main.cjs", ...names], {
         cwd: sandbox,
         encoding: "utf8",
@@ -64,23 +74,23 @@ describe("CommonJS", () => {
 
 /** The table of the page: what passed where, by what the checks gave. */
 function tableOf(): string {
-  const cell = (runtime: string, isWeb: boolean, name: string) => {
-    if (isWeb && needsNode[name] !== undefined) return "no";
-    const checks = Object.values(outcomes.get(runtime)?.[name] ?? {});
+  const cell = (runtime: Runtime, name: string) => {
+    if (runtime.cannot.includes(name)) return "no";
+    const checks = Object.values(outcomes.get(runtime.name)?.[name] ?? {});
     return checks.length > 0 && checks.every((outcome) => outcome === "ok") ? `${checks.length}` : "FAILS";
   };
   return [
     `| | ${packages.join(" | ")} |`,
     `| --- |${" --- |".repeat(packages.length)}`,
     ...runtimes.map(
-      ({ name, isWeb }) => `| ${name} | ${packages.map((each) => cell(name, isWeb, each)).join(" | ")} |`,
+      (runtime) => `| ${runtime.name} | ${packages.map((each) => cell(runtime, each)).join(" | ")} |`,
     ),
   ].join("\n");
 }
 
 it("the table in docs/runtimes.md is what was found", () => {
   const table = tableOf();
-  console.log(`${table}\n\n${versions.join(", ")}`);
+  console.log(`${table}\n\n${[...versions].map((each) => each.join(" ")).join(", ")}`);
   const text = readFileSync(page, "utf8");
   const next = text.replace(/^\|[\s\S]*\|$/m, table);
   if (process.env.UPDATE) writeFileSync(page, next);

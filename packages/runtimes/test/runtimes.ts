@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { EdgeVM } from "@edge-runtime/vm";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { chromium } from "playwright-core";
 import { sandbox } from "./install-tarballs.ts";
@@ -24,14 +25,17 @@ export type Results = Record<string, Record<string, string>>;
 /** One runtime, and how it runs the checks. */
 export interface Runtime {
   readonly name: string;
-  /** Whether it offers web standards only, so that the checks are bundled. */
-  readonly isWeb: boolean;
+  /** The packages that cannot run in it. */
+  readonly cannot: readonly string[];
   /** The program, of a Node. */
   readonly program?: string;
   /** The runtime's own word for its version. */
   version(): Promise<string>;
   run(place: Place): Promise<Results>;
 }
+
+/** What stands on Node's own modules, or on a client that does. */
+const onNodeModules = ["credentials", "express", "ibm-sdk", "store-redis"];
 
 const bin = (path: string) => resolve(import.meta.dirname, "../node_modules", path);
 const exec = promisify(execFile);
@@ -44,7 +48,7 @@ function command(name: string, program: string, args: readonly string[] = []): R
   };
   return {
     name,
-    isWeb: false,
+    cannot: [],
     ...(name.startsWith("Node") && { program }),
     version: async () => /\d+\.\d+\.\d+/.exec(await call(["--version"]))?.[0] ?? "?",
     run: async ({ iam, apiKey, redis }) =>
@@ -57,7 +61,12 @@ function versionOf(name: string, from: string): string {
   return createRequire(from)(`${name}/package.json`).version;
 }
 
-async function bundle(contents: string, format: "esm" | "iife", conditions: string[]): Promise<string> {
+async function bundle(
+  contents: string,
+  format: "esm" | "iife",
+  conditions: string[],
+  more: BuildOptions = {},
+): Promise<string> {
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(sandbox, "src"), sourcefile: "entry.mjs" },
     bundle: true,
@@ -67,33 +76,45 @@ async function bundle(contents: string, format: "esm" | "iife", conditions: stri
     conditions,
     target: "es2022",
     logLevel: "silent",
+    ...more,
   });
-  return outputFiles[0]?.text ?? "";
+  return outputFiles?.[0]?.text ?? "";
 }
 
-function workerd(name: string, compatibilityFlags: string[]): Runtime {
+/** What Workers bring of Node's, and `require` for those that ask for it by name. */
+const nodeModulesOfWorkers: BuildOptions = {
+  platform: "node",
+  external: ["node:*", "cloudflare:*"],
+  banner: {
+    js: 'import { createRequire } from "node:module"; const require = createRequire("/");',
+  },
+};
+
+function workerd(name: string, hasNodeModules: boolean): Runtime {
   return {
     name,
-    isWeb: true,
+    cannot: hasNodeModules ? [] : onNodeModules,
     version: async () => versionOf("workerd", createRequire(import.meta.url).resolve("miniflare")),
     async run(place) {
       const script = await bundle(
-        `import { runWebChecks } from "./web-main.mjs";
-         export default { fetch: async (request) => Response.json(await runWebChecks(await request.json())) };`,
+        `import { ${hasNodeModules ? "runChecksOnNodeModules" : "runWebChecks"} as run }
+           from "./${hasNodeModules ? "workers-node-main" : "web-main"}.mjs";
+         export default { fetch: async (request) => Response.json(await run(await request.json())) };`,
         "esm",
-        ["workerd", "worker", "browser"],
+        hasNodeModules ? ["workerd", "worker"] : ["workerd", "worker", "browser"],
+        hasNodeModules ? nodeModulesOfWorkers : {},
       );
+      const credentialsFile = readFileSync(join(sandbox, "src/ibm-credentials.env"), "utf8");
       const miniflare = new Miniflare({
-        modules: true,
-        script,
+        modules: [{ type: "ESModule", path: "worker.js", contents: script }],
         compatibilityDate: "2026-07-01",
-        compatibilityFlags,
+        compatibilityFlags: hasNodeModules ? ["nodejs_compat"] : [],
         cf: false,
       });
       try {
         const response = await miniflare.dispatchFetch("http://worker.test/", {
           method: "POST",
-          body: JSON.stringify(place),
+          body: JSON.stringify({ ...place, credentialsFile }),
         });
         return (await response.json()) as Results;
       } finally {
@@ -105,7 +126,7 @@ function workerd(name: string, compatibilityFlags: string[]): Runtime {
 
 const edgeRuntime: Runtime = {
   name: "edge-runtime",
-  isWeb: true,
+  cannot: onNodeModules,
   version: async () => versionOf("@edge-runtime/vm", import.meta.url),
   async run(place) {
     const code = await bundle(
@@ -131,7 +152,7 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
   const launch = () => chromium.launch({ executablePath: chromiumPath, args: launchArguments.split(" ") });
   return {
     name,
-    isWeb: true,
+    cannot: onNodeModules,
     async version() {
       const running = await launch();
       const version = running.version();
@@ -201,8 +222,8 @@ export const runtimes: readonly Runtime[] = [
     "--allow-sys",
     "--allow-net=127.0.0.1",
   ]),
-  workerd("workerd", []),
-  workerd("workerd with nodejs_compat", ["nodejs_compat"]),
+  workerd("workerd", false),
+  workerd("workerd with nodejs_compat", true),
   edgeRuntime,
   browser("Chromium, page", false),
   browser("Chromium, service worker", true),
