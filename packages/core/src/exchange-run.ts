@@ -25,8 +25,6 @@ export interface ExchangeRun extends Scope {
   secret?: string;
   /** The secret could not be read: the token endpoint is not to blame. */
   secretFailed?: boolean;
-  /** Where it asked last. */
-  url?: string;
   /** What is left of the overall deadline, when some of it was spent before; milliseconds. */
   deadlineMs?: number;
   /** How long to leave the token endpoint alone after the failure, when a store knows; milliseconds. */

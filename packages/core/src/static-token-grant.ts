@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "./clock.ts";
-import { configError, isIamError, threw } from "./errors.ts";
+import { configError, threw } from "./errors.ts";
 import type { Grant } from "./grant.ts";
 import { b64token, jwtClaims, tokenResponse } from "./token-response.ts";
 
@@ -61,7 +61,7 @@ async function ask(token: unknown): Promise<unknown> {
   try {
     return await (token as () => unknown)();
   } catch (cause) {
-    throw isIamError(cause) ? cause : threw("The function that gives the token", cause);
+    throw threw("The function that gives the token", cause);
   }
 }
 
