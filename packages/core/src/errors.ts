@@ -1,7 +1,8 @@
 /**
  * What went wrong, for programs. A code never changes its meaning within a major version.
  *
- * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong, or a function that was passed in threw (then `retryable` is true).
+ * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong, or a function that was passed in threw
+ *   or gave nothing in time (then `retryable` is true).
  * - `ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE`: no usable answer came from the token endpoint (network, deadline, 429, 5xx).
  * - `ERR_IAM_TOKEN_ENDPOINT_REFUSED`: the token endpoint answered and refused.
  * - `ERR_IAM_TOKEN_RESPONSE_INVALID`: the token endpoint answered 200 with something that is not a token response.

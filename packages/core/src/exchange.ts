@@ -1,6 +1,6 @@
 import { createBudget } from "./budget.ts";
 import { after } from "./deadline.ts";
-import { configError, threw } from "./errors.ts";
+import { configError, type IamError, threw } from "./errors.ts";
 import type { Exchange, ExchangeRun } from "./exchange-run.ts";
 import type { ExchangeContext, Grant } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -31,7 +31,8 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
     function withDeadline<T>(ms: number, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
       const controller = new AbortController();
       return new Promise((resolve, reject) => {
-        const timeIsUp = () => unreachable(askedAt, undefined, `after ${ms / 1000} s`);
+        const timeIsUp = () =>
+          run.lacksSecret ? lateSecret(grant, ms) : unreachable(askedAt, undefined, `after ${ms / 1000} s`);
         const leave = after(run, ms, (reason = timeIsUp()) => {
           reject(reason);
           controller.abort(reason);
@@ -88,11 +89,16 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
 /** The secret of a grant. A store that goes by it has read it for this exchange already. */
 export async function readSecret(grant: Grant, run: ExchangeRun): Promise<string> {
   if (!grant.secret) throw configError(`The grant ${grant.kind} has no secret.`);
-  try {
-    run.secret ??= await grant.secret();
-    return run.secret;
-  } catch (error) {
-    run.secretFailed = true;
-    throw error;
-  }
+  run.lacksSecret = true;
+  run.secret ??= await grant.secret();
+  run.lacksSecret = false;
+  return run.secret;
+}
+
+/** The error for a secret that is not there when the time is up: nobody has been asked. */
+export function lateSecret(grant: Grant, ms: number): IamError {
+  return configError(
+    `The grant ${grant.kind} has no secret after ${ms / 1000} s: check what the function that gives it waits for.`,
+    { retryable: true },
+  );
 }

@@ -1,6 +1,6 @@
 import { within } from "./deadline.ts";
 import { configError, type IamError, TokenEndpointError, threw } from "./errors.ts";
-import { readSecret } from "./exchange.ts";
+import { lateSecret, readSecret } from "./exchange.ts";
 import type { Exchange, Exchanged, ExchangeRun, Lease, SharingContext } from "./exchange-run.ts";
 import { ageMs, freshness, type Lifetime, remainingMs } from "./expiry.ts";
 import { coolDownMs } from "./retry.ts";
@@ -48,7 +48,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
     }
     const errand = { run, held, startedAt: clock.monotonicNow() };
     const secret = await within(run, deadlineMs, keySecret(run));
-    if (secret === undefined) throw unreachable(tokenEndpoint, undefined, `after ${deadlineMs / 1000} s`);
+    if (secret === undefined) throw lateSecret(grant, deadlineMs);
     if (guard.isResting(clock)) return withoutStore(errand);
     const seal = await createSeal({ secret, pepper, fields: [tokenEndpoint, grant.kind, ...identity()] });
     return throughStore(errand, await visitStore(run, seal, shared, context));
@@ -246,7 +246,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       (failure.code === "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" && failure.status === undefined);
     if (!refused && !silent && failure.code !== "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE") return undefined;
     // Those who share an identity have secrets of their own.
-    if (run.secretFailed || (refused && grant.sharing === "identity")) return undefined;
+    if (run.lacksSecret || (refused && grant.sharing === "identity")) return undefined;
     // No answer may be the fault of this machine's network: the next one should not have to wait long to try.
     const longestMs = silent ? 1_000 : longestRefusalMs;
     const pauseMs = Math.min(coolDownMs(failure, failures, undefined, random), longestMs);

@@ -272,7 +272,7 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   function startCoolDown(current: Flight<Lease>, error: TokenEndpointError): number {
     // One that was given up for dead says nothing about now; a secret that could not be read, nothing about the endpoint.
-    if (flight !== current || disposed || current.secretFailed) return 0;
+    if (flight !== current || disposed || current.lacksSecret) return 0;
     const held = usable();
     const usableMs = held && held.usableMs - ageMs(held.start, clock);
     failures++;

@@ -81,6 +81,16 @@ test.for<[string, () => unknown]>([
     () => world({ grant: apiKeyGrant(() => Promise.reject(new RangeError(apiKey))) }).manager.getToken(),
   ],
   [
+    "a secret that never comes",
+    async () => {
+      const { manager, clock } = world({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
+      const waiting = manager.getToken();
+      waiting.catch(() => {});
+      await clock.advance(9_000);
+      await waiting;
+    },
+  ],
+  [
     "a grant without a secret that reads it",
     () =>
       world({

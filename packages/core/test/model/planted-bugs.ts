@@ -426,7 +426,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "blames the token endpoint for a secret that cannot be read",
     caughtBy: "I1, I2, I4: events",
-    changes: [[manager, "|| disposed || current.secretFailed) return 0;", "|| disposed) return 0;"]],
+    changes: [[manager, "|| disposed || current.lacksSecret) return 0;", "|| disposed) return 0;"]],
   },
   {
     bug: "rests for an exchange that it had given up",
