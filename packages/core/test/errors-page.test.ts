@@ -44,6 +44,7 @@ const judge = (url: string) => originRules().judge(url);
 test.for<[string, () => unknown]>([
   ["no key", () => apiKeyGrant(undefined)],
   ["a key with a line break", () => apiKeyGrant("key\n")],
+  ["options that are none", () => apiKeyGrant(apiKey, null as never)],
   ["half a client", () => apiKeyGrant(apiKey, { clientId: "me" })],
   ["no grant", () => managed({ grant: undefined })],
   ["a duration that is none", () => managed({ deadlineMs: "soon" })],
