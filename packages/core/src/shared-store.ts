@@ -1,6 +1,7 @@
 import { configError } from "./errors.ts";
 import type { SharedStore } from "./exchange-run.ts";
 import type { Grant } from "./grant.ts";
+import { requireOptions } from "./option-rules.ts";
 import { createSharedExchange } from "./shared-exchange.ts";
 import { createStoreGuard } from "./store-guard.ts";
 import type { TokenStore } from "./token-store.ts";
@@ -42,6 +43,7 @@ export interface SharedStoreOptions {
  * ```
  */
 export function sharedStore(store: TokenStore, options: SharedStoreOptions = {}): SharedStore {
+  requireOptions("sharedStore", options);
   const { pepper, timeoutMs = 150, waitMs = 5_000 } = options;
   if (
     typeof store?.get !== "function" ||

@@ -62,7 +62,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "has no floor between forced exchanges",
     caughtBy: "I8: forced exchanges less than 5 s apart",
-    changes: [[manager, "nowMs - forcedAt < forcedIntervalMs", "false"]],
+    changes: [[manager, "nowMs() - forcedAt < forcedIntervalMs", "false"]],
   },
   {
     bug: "fails requests that met their 401 before the exchange that they all wait for",
@@ -162,7 +162,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         manager,
-        "flight === current && current.beats === beats) flight = undefined",
+        "flight === current && current.stopBeating === stopBeating) flight = undefined",
         "false) flight = undefined",
       ],
     ],
@@ -170,17 +170,15 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "begins a second exchange beside one that is slow",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [[manager, " && current.beats === beats) flight = undefined", ") flight = undefined"]],
+    changes: [
+      [manager, " && current.stopBeating === stopBeating) flight = undefined", ") flight = undefined"],
+    ],
   },
   {
     bug: "never gives up a background refresh that died",
     caughtBy: "I1, I2, I4: events",
     changes: [
-      [
-        manager,
-        "flight && clock.monotonicNow() - flight.start.monotonic <= deadlineMs + joinTimeoutMs",
-        "flight",
-      ],
+      [manager, "flight && nowMs() - flight.start.monotonic <= deadlineMs + joinTimeoutMs", "flight"],
     ],
   },
   {
@@ -218,13 +216,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "asks a token endpoint that is down for each call",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [
-      [
-        manager,
-        "return coolDown && clock.monotonicNow() < coolDown.until ? coolDown : undefined;",
-        "return undefined;",
-      ],
-    ],
+    changes: [[manager, "return nowMs() < coolDownEndsAt;", "return false;"]],
   },
   {
     bug: "keeps its callers waiting for as long as Retry-After says",
@@ -249,17 +241,19 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "remembers a failed exchange for ever",
     caughtBy: "I1, I2, I4: events",
-    changes: [[manager, "until: secretCheckedAt + ms", "until: Infinity"]],
+    changes: [[manager, "coolDownEndsAt = secretCheckedAt + ms", "coolDownEndsAt = Infinity"]],
   },
   {
     bug: "reads the secret once",
     caughtBy: "looks at the secret",
-    changes: [["exchange.ts", "(secret ??= readSecret(run))", "(grant.read ??= readSecret(run))"]],
+    changes: [
+      ["exchange.ts", "(secret ??= readSecret(grant, run))", "(grant.read ??= readSecret(grant, run))"],
+    ],
   },
   {
     bug: "does not look for the new secret while the old one is refused",
     caughtBy: "looks at the secret",
-    changes: [[manager, "nowMs - secretCheckedAt < secretCheckIntervalMs", "true"]],
+    changes: [[manager, "nowMs() - secretCheckedAt >= secretCheckIntervalMs", "false"]],
   },
   {
     bug: "ends the exchange when the caller that began it aborts",
@@ -267,8 +261,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         manager,
-        "    const { beats, result } = current;\n",
-        '    const { beats, result } = current;\n    if (!live) signal?.addEventListener("abort", () => { for (const end of [...current.ends]) end(disposedError()); });\n',
+        "    const { stopBeating, result } = current;\n",
+        '    const { stopBeating, result } = current;\n    if (!live) signal?.addEventListener("abort", () => { for (const end of [...current.ends]) end(configError("")); });\n',
       ],
     ],
   },
@@ -287,7 +281,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "has no deadline for an exchange",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [["exchange.ts", "await withDeadline(run, totalMs, ", "await withDeadline(run, 2 ** 31 - 1, "]],
+    changes: [["exchange.ts", "await withDeadline(totalMs, ", "await withDeadline(2 ** 31 - 1, "]],
   },
   {
     bug: "shares the token between managers",
@@ -312,8 +306,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     caughtBy: "I1, I2, I4: events",
     theme: "refusals",
     changes: [
-      [manager, "    if (rejected) forcedAt = clock.monotonicNow();\n", ""],
-      [manager, "      suspect = lease;\n", "      suspect = lease;\n      forcedAt = nowMs;\n"],
+      [manager, "    if (rejected) forcedAt = nowMs();\n", ""],
+      [manager, "      suspect = lease;\n", "      suspect = lease;\n      forcedAt = nowMs();\n"],
     ],
   },
   {
@@ -356,13 +350,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "waits for a new secret without an end",
     caughtBy: "I7: timers",
-    changes: [
-      [
-        manager,
-        "await within(waiting, joinTimeoutMs, secretChanged(remembered), signal)",
-        "await secretChanged(remembered)",
-      ],
-    ],
+    changes: [[manager, "await within(waiting, joinTimeoutMs, reading, signal)", "await reading"]],
   },
   {
     bug: "lets an older exchange overwrite a newer token",
@@ -438,7 +426,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "blames the token endpoint for a secret that cannot be read",
     caughtBy: "I1, I2, I4: events",
-    changes: [[manager, "|| disposed || secretFailed) return 0;", "|| disposed) return 0;"]],
+    changes: [[manager, "|| disposed || current.lacksSecret) return 0;", "|| disposed) return 0;"]],
   },
   {
     bug: "rests for an exchange that it had given up",
@@ -547,7 +535,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     caughtBy: "I1, I8: a token request that nobody expects",
     theme: "stores",
     changes: [
-      ["shared-exchange.ts", "await within(run, deadlineMs, readSecret(run));", "await readSecret(run);"],
+      ["shared-exchange.ts", "await within(run, deadlineMs, keySecret(run));", "await keySecret(run);"],
     ],
   },
   {

@@ -842,7 +842,9 @@ export class Reference {
     };
     for (const exchange of this.exchanges) {
       if (exchange.dead) continue;
-      consider(exchange.ends, () => this.fail(exchange, unreachable));
+      consider(exchange.ends, () =>
+        this.fail(exchange, exchange.phase === "secret" ? noSecret : unreachable),
+      );
       if (exchange.phase === "asking") consider(exchange.due, () => this.retry(exchange, unreachable));
       if (exchange.phase === "pausing") consider(exchange.due, () => this.attempt(exchange));
       consider(exchange.beat, () => {
@@ -860,6 +862,7 @@ export class Reference {
   }
 }
 
+const noSecret: Failure = { code: "ERR_IAM_CONFIG", retryable: true };
 const unreachable: Failure = { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE", retryable: true };
 const clean: Refusal = { replacement: none, level: 0, until: none, forgivenAt: none };
 
