@@ -70,8 +70,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         "send-authorized.ts",
-        "if (replacement.accessToken === token.accessToken) return response;",
-        "if (true) return response;",
+        "return replacement.accessToken === rejected.accessToken ? undefined : replacement;",
+        "return undefined;",
       ],
     ],
   },
@@ -209,7 +209,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       [
         "send-authorized.ts",
         "  if (!request.isUnauthorized(answer)) manager.accepted(replacement, origin);\n",
-        "  if (request.isUnauthorized(answer)) return afterRefusal(request, { token: replacement, response: answer, origin, send });\n  manager.accepted(replacement, origin);\n",
+        "  if (request.isUnauthorized(answer)) return (await replacementFor(replacement, { manager, origin, replayable, signal, waitUntil })) ? sendAuthorized(request) : answer;\n  manager.accepted(replacement, origin);\n",
       ],
     ],
   },
