@@ -731,8 +731,11 @@ test.for([
   ["delegatingGrant", () => delegatingGrant(apiKeyGrant("k"), undefined as never)],
   ["iamAuthzGrant", () => iamAuthzGrant(apiKeyGrant("k"), null as never)],
   ["mcspGrant", () => mcspGrant("k", "https://host" as never)],
+  ["passcodeGrant", () => passcodeGrant("p", null as never)],
   ["passwordGrant", () => passwordGrant(undefined as never)],
   ["refreshTokenGrant", () => refreshTokenGrant("r" as never)],
+  ["staticTokenGrant", () => staticTokenGrant("t", null as never)],
+  ["vpcInstanceGrant", () => vpcInstanceGrant(null as never)],
 ] as const)("%s without options is refused", ([name, make]) => {
   const error = thrownBy(make);
   expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: `${name} needs an object of options.` });
