@@ -220,6 +220,13 @@ describe("the list of origins", () => {
     expect(error.message).toContain("origins");
   });
 
+  test("says of one with a path that there is to be none: what it shows has none", () => {
+    const error = thrownBy(() => originRules({ origins: ["https://api.example.com/v1"] }));
+    expect(error.message).toBe(
+      'origins: "https://api.example.com" is not like "https://host:8443", "https://*.two.labels" or "http://localhost" (no path).',
+    );
+  });
+
   test.for<unknown>([null, [], "https://api.example.com", {}, 1, true, new Set(["https://a.b"]), () => []])(
     "is a list with something in it, not %j",
     (origins) => {
