@@ -217,7 +217,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
         .finally(() => stopBeating()),
     };
     // Two signs of life in each wait, as long as the timers of the exchange run.
-    const beat = () => {
+    // Not when it is ended: whoever disposes of the manager may outlive the request that the exchange belongs to.
+    const beat = (ended?: unknown) => {
+      if (ended) return;
       current.beats++;
       stopBeating = after(current, joinTimeoutMs / 2, beat);
     };
