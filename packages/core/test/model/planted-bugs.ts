@@ -490,7 +490,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     bug: "waits for its store with an answer that it has",
-    caughtBy: "I13: calls of the store",
+    caughtBy: "I1, I2, I4: events",
     theme: "stores",
     changes: [
       [
