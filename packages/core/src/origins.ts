@@ -121,7 +121,7 @@ function readPattern(pattern: unknown, index: number): string {
   ) {
     // Which one, not what: it may be a secret in the wrong place.
     throw configError(
-      `origins[${index}] is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
+      `origins[${index}] is not like "https://host:8443", "https://*.two.labels" or "http://localhost" (no path).`,
     );
   }
   const { protocol, host } = url;

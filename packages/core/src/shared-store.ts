@@ -52,7 +52,7 @@ export function sharedStore(store: TokenStore, options: SharedStoreOptions = {})
   )
     throw configError("sharedStore needs a token store, such as redisStore({ client }) or memoryStore().");
   for (const [name, value] of Object.entries({ timeoutMs, waitMs })) {
-    if (!(value >= 1 && value < 2 ** 31))
+    if (!(typeof value === "number" && value >= 1 && value < 2 ** 31))
       throw configError(`sharedStore: ${name} must be a number from 1 to 2147483647.`);
   }
   if (pepper !== undefined) requireRandom(pepper);

@@ -195,7 +195,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       result: Promise.resolve().then(() => run(current)),
     };
     // Two signs of life in each wait, as long as the timers of the exchange run.
-    const beat = () => {
+    // Not when it is ended: whoever disposes of the manager may outlive the request that the exchange belongs to.
+    const beat = (ended?: unknown) => {
+      if (ended) return;
       current.stopBeating = after(current, joinTimeoutMs / 2, beat);
     };
     flight = current;

@@ -221,6 +221,13 @@ describe("the list of origins", () => {
     expect(error.message).toMatch(/^(origins\[1\] is not like "https:|Anybody may host under )/);
   });
 
+  test("says of one with a path that there is to be none", () => {
+    const error = thrownBy(() => originRules({ origins: ["https://api.example.com/v1"] }));
+    expect(error.message).toBe(
+      'origins[0] is not like "https://host:8443", "https://*.two.labels" or "http://localhost" (no path).',
+    );
+  });
+
   test.for<unknown>([null, [], "https://api.example.com", {}, 1, true, new Set(["https://a.b"]), () => []])(
     "is a list with something in it, not %j",
     (origins) => {

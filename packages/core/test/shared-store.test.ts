@@ -982,12 +982,22 @@ describe("which grants may be shared", () => {
     expect(() => createTokenManager({ grant: apiKeyGrant(apiKey), store })).toThrow(/sharedStore/);
   });
 
-  test.for([{ timeoutMs: 0 }, { timeoutMs: Number.NaN }, { waitMs: -1 }, { waitMs: 2 ** 31 }])(
-    "%o is refused",
-    (options) => {
-      expect(() => sharedStore(memoryStore(), options)).toThrow(/must be a number/);
-    },
-  );
+  test.for([
+    { timeoutMs: 0 },
+    { timeoutMs: Number.NaN },
+    { timeoutMs: "150" },
+    { timeoutMs: null },
+    { waitMs: -1 },
+    { waitMs: 2 ** 31 },
+  ])("%o is refused", (options) => {
+    expect(() => sharedStore(memoryStore(), options as never)).toThrow(/must be a number/);
+  });
+
+  test("options that are null are refused", () => {
+    expect(() => sharedStore(memoryStore(), null as never)).toThrow(
+      /^sharedStore needs an object of options/,
+    );
+  });
 });
 
 test("a refresh token is never stored, and stays with the process that has it", async () => {

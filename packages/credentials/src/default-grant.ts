@@ -13,7 +13,7 @@ import { whatIsAt } from "./read-file.ts";
 import { crTokenFile, crTokenFiles } from "./secret-file.ts";
 import { tokenServiceOf } from "./service.ts";
 import { lookForCredentials } from "./sources.ts";
-import { type Surroundings, surroundingsOf } from "./surroundings.ts";
+import { requireObject, type Surroundings, surroundingsOf } from "./surroundings.ts";
 
 /** Options of {@link defaultGrant}. Read once. */
 export interface DefaultGrantOptions extends CredentialsFromEnvironmentOptions {
@@ -64,6 +64,7 @@ type Source = Pick<DefaultGrant, "grant" | "tokenEndpoint">;
  * ```
  */
 export function defaultGrant(options: DefaultGrantOptions = {}): DefaultGrant {
+  requireObject("defaultGrant", options);
   const surroundings = surroundingsOf(options);
   const { service } = options;
   const whose = service === undefined ? "IBM Cloud" : `the service ${service}`;

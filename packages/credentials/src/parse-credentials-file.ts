@@ -1,3 +1,5 @@
+import { IamError } from "@iam/core";
+
 /**
  * Reads the text of a credentials file: one `NAME=value` a line. Pure.
  *
@@ -7,9 +9,12 @@
  *   `"` also `\n` and `\r` are line breaks. Every other backslash, and every `=`, is part of the value.
  * - `NAME: value` is the same as `NAME=value`. Of a name that is set twice the last value counts.
  *
+ * Errors: `ERR_IAM_CONFIG` for what is no text.
  * Source: the format of `dotenv`, which IBM's SDKs read this file with.
  */
 export function parseCredentialsFile(text: string): Readonly<Record<string, string>> {
+  if (typeof text !== "string")
+    throw new IamError("ERR_IAM_CONFIG", "parseCredentialsFile takes the text of a file, not the file.");
   const lines = text.replace(/\r\n?/g, "\n");
   const values = new Map<string, string>();
   for (let at = 0; at < lines.length; ) {

@@ -44,3 +44,9 @@ describe("a credentials file", () => {
     expect(Object.keys(parseCredentialsFile(text))).toEqual(Object.keys(values));
   });
 });
+
+test.for([null, undefined, new Uint8Array()])("%o is no text", (text) => {
+  expect(() => parseCredentialsFile(text as never)).toThrow(
+    expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(/text of a file/) }),
+  );
+});

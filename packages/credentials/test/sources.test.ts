@@ -2,7 +2,12 @@ import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { credentialsFromEnvironment, serviceFromEnvironment, type TokenService } from "../src/index.ts";
+import {
+  credentialsFromEnvironment,
+  defaultGrant,
+  serviceFromEnvironment,
+  type TokenService,
+} from "../src/index.ts";
 import { askedWith } from "./asked.ts";
 import { asNobody, directoryWith, surroundings, thrownBy } from "./places.ts";
 
@@ -300,8 +305,23 @@ describe("without a service", () => {
   test("a named service does not get the key of everything: another identity than the one meant would act", () => {
     const env = { IBMCLOUD_API_KEY: "i" };
     const read = () => credentialsFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
-    expect(thrownBy(read).message).toContain("There are no credentials for the service cloudant");
+    const { message } = thrownBy(read);
+    expect(message).toContain("There are no credentials for the service cloudant");
+    expect(message).toContain(
+      "no variable begins with CLOUDANT_; IBMCLOUD_API_KEY is set, and is not used for a service that is named",
+    );
   });
+
+  test.for([null, "cloudant"])(
+    "options that are %j are refused: not every key is the one meant",
+    (options) => {
+      for (const [name, read] of Object.entries({ credentialsFromEnvironment, defaultGrant }))
+        expect(thrownBy(() => read(options as never))).toMatchObject({
+          code: "ERR_IAM_CONFIG",
+          message: `${name} takes an object of options, such as { service: "cloudant" }.`,
+        });
+    },
+  );
 
   test("nothing at all is an error that names both variables", () => {
     const { cwd, home } = surroundings();

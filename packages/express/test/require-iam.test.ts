@@ -117,7 +117,10 @@ describe.each([
     emulator.fault({ kind: "reset" }, { target: "keys" });
     const answer = await ask(bearer(token));
     expect(answer).toMatchObject({ status: 503, challenge: undefined, retryAfter: "1" });
-    expect(errors).toMatchObject([{ code: "ERR_IAM_VERIFICATION_UNAVAILABLE", status: 503 }]);
+    // Not a TokenEndpointError: no token endpoint was asked.
+    expect(errors).toMatchObject([
+      { code: "ERR_IAM_VERIFICATION_UNAVAILABLE", status: 503, name: "IamError", retryAfterMs: 1000 },
+    ]);
     expect(auths).toEqual([]);
   });
 });

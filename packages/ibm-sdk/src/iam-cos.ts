@@ -73,6 +73,7 @@ export function iamCos<S3 extends new (...args: never[]) => object>(
 ): InstanceType<S3> {
   const { manager: given, origins, replay = true, ...clientOptions } = { ...(options as IamCosOptions) };
   const manager = requireTokenManager(given, "iamCos");
+  if (typeof S3 !== "function") throw notTheClass();
   const tokenManager = cosTokenManager({ manager });
   // What is left are the options of the client; the SDK has no type for this one.
   const Client = S3 as unknown as new (options: object) => InstanceType<S3>;
@@ -99,7 +100,11 @@ function requireCosClient(client: object): CosClient {
   const s3 = client as Partial<CosClient>;
   if (typeof s3.customizeRequests === "function" && typeof s3.upload === "function" && s3.endpoint)
     return s3 as CosClient;
-  throw new IamError("ERR_IAM_CONFIG", "iamCos needs the class S3 of ibm-cos-sdk as its first argument.");
+  throw notTheClass();
+}
+
+function notTheClass(): IamError {
+  return new IamError("ERR_IAM_CONFIG", "iamCos needs the class S3 of ibm-cos-sdk as its first argument.");
 }
 
 /** The endpoint of the client itself, and the buckets below it where a wildcard may stand. */

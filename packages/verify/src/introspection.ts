@@ -2,6 +2,7 @@ import { buildTokenRequest, type Clock, fetchTransport } from "@iam/core";
 import { within } from "./deadline.ts";
 import { refusal, VerificationUnavailableError } from "./refusal.ts";
 import { isObject } from "./token-text.ts";
+import { UselessAnswerError, whyNot } from "./why-not.ts";
 
 /** How to ask the issuer itself whether a token is still good (RFC 7662). */
 export interface IntrospectionOptions {
@@ -36,8 +37,10 @@ export function createIntrospection(options: {
   async function ask(token: string): Promise<boolean> {
     const request = buildTokenRequest({ tokenEndpoint: url, form: { token }, clientId, clientSecret });
     const { status, body } = await within(clock, deadlineMs, (signal) => transport(request, { signal }));
-    const answer: unknown = status === 200 ? JSON.parse(body) : undefined;
-    if (!isObject(answer) || typeof answer.active !== "boolean") throw new TypeError("No introspection.");
+    if (status !== 200) throw new UselessAnswerError(`HTTP ${status}`);
+    const answer: unknown = JSON.parse(body);
+    if (!isObject(answer) || typeof answer.active !== "boolean")
+      throw new UselessAnswerError("no introspection");
     return answer.active;
   }
 
@@ -63,7 +66,7 @@ function unavailable(
   now: number,
 ): VerificationUnavailableError {
   return new VerificationUnavailableError(
-    `${url} does not say whether the token is active: nothing is said about it. Check network, proxy and introspection.`,
+    `${url} does not say whether the token is active (${whyNot(error)}): nothing is said about it. Check network, proxy and introspection.`,
     { cause: error, retryAfterMs: until - now },
   );
 }

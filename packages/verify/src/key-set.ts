@@ -2,6 +2,7 @@ import { type Clock, fetchTransport, type TokenTransport } from "@iam/core";
 import { within } from "./deadline.ts";
 import { type ExportedKeys, type PublishedKey, publishedKeys } from "./published-keys.ts";
 import { refusal, VerificationUnavailableError } from "./refusal.ts";
+import { UselessAnswerError, whyNot } from "./why-not.ts";
 
 /** What a key set is made of. */
 export interface KeySetOptions {
@@ -71,7 +72,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
         background,
       });
       const found = publishedKeys(set, algorithms);
-      if (found.size === 0) throw new TypeError("No usable key in the set.");
+      if (found.size === 0) throw new UselessAnswerError("no usable key");
       // One that was taken for dead and ends after all must not put older keys, or its failure, over newer ones.
       if (number < applied) return;
       const changed = fingerprint(found) !== fingerprint(keys);
@@ -130,8 +131,8 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   function unavailable(): VerificationUnavailableError {
     return new VerificationUnavailableError(
-      `The keys of the issuer cannot be had from ${jwksUrl}: nothing is said about the token. Check network, proxy and jwksUrl.`,
-      { cause: failure?.error, retryAfterMs: Math.max(0, (failure?.until ?? 0) - now()) },
+      `The keys of the issuer cannot be had from ${jwksUrl} (${whyNot(failure?.error)}): nothing is said about the token. Check network, proxy and jwksUrl.`,
+      { cause: failure?.error, retryAfterMs: Math.ceil(Math.max(0, (failure?.until ?? 0) - now())) },
     );
   }
 
@@ -167,7 +168,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
 async function askForKeys(transport: TokenTransport, url: string, signal: AbortSignal): Promise<unknown> {
   const request = { method: "GET", url, headers: { accept: "application/json" } };
   const { status, body } = await transport(request, { signal });
-  if (status !== 200) throw new TypeError("No key set.");
+  if (status !== 200) throw new UselessAnswerError(`HTTP ${status}`);
   return JSON.parse(body);
 }
 

@@ -66,6 +66,8 @@ export interface VerifierConfig extends ClaimRules {
 
 /** Reads the options of a verifier. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readVerifierOptions(options: VerifierOptions = {}): VerifierConfig {
+  if (typeof options !== "object" || options === null)
+    throw config('createVerifier takes an object of options, such as { accounts: ["…"] }.');
   const {
     issuer = "https://iam.cloud.ibm.com/identity",
     audience,
@@ -78,6 +80,10 @@ export function readVerifierOptions(options: VerifierOptions = {}): VerifierConf
     throw config("createVerifier needs Web Crypto, which pages have on https and localhost only.");
   if (options.fetch !== undefined && typeof options.fetch !== "function")
     throw config("fetch must be a function, such as globalThis.fetch.");
+  for (const member of ["wallNow", "monotonicNow", "setTimer"] as const) {
+    if (typeof clock?.[member] !== "function")
+      throw config(`clock must have the members of Clock: there is no ${member}.`);
+  }
   if (typeof issuer !== "string" || issuer === "")
     throw config("issuer must be the exact iss of the tokens.");
   const rules: ClaimRules = {

@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { BearerError } from "@iam/core";
+import type { Fault } from "@iam/emulator";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createVerifier, type ExportedKeys } from "../src/index.ts";
 import { failureOf, playing, type Scene, signed } from "./scene.ts";
@@ -442,6 +443,21 @@ describe("exported keys", () => {
     await scene.emulator.rotateKeys();
     await createVerifier({ ...scene.options, keys }).verify(await scene.good());
     expect(scene.keyRequests).toBe(2);
+  });
+
+  test.for<[Fault, RegExp]>([
+    [{ kind: "reset" }, /\((ECONNRESET|UND_ERR_SOCKET)\)/],
+    [{ kind: "status", status: 404 }, /\(HTTP 404\)/],
+    [{ kind: "html", status: 200 }, /\(no JSON\)/],
+    [{ kind: "fields", set: { keys: [] } }, /\(no usable key\)/],
+  ])("that cannot be had are said not to be there, and why: %j", async ([fault, why]) => {
+    const scene = await playing();
+    scene.emulator.fault(fault, { target: "keys" });
+    const message = expect.stringMatching(why);
+    await expect(scene.verifier.verify(await scene.good())).rejects.toMatchObject({
+      ...unavailable,
+      message,
+    });
   });
 
   test("cannot be had from an issuer that does not answer", async () => {

@@ -478,7 +478,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     bug: "waits for its store with an answer that it has",
-    caughtBy: "I13: calls of the store",
+    caughtBy: "I1, I2, I4: events",
     theme: "stores",
     changes: [
       [
@@ -556,6 +556,224 @@ export const plantedBugs: readonly PlantedBug[] = [
     theme: "stores",
     changes: [
       ["shared-exchange.ts", "    if (waitedMs > 0) run.deadlineMs", "    if (waitedMs < 0) run.deadlineMs"],
+    ],
+  },
+  {
+    bug: "takes a token out of a store that a server has refused",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      ["shared-exchange.ts", "&& !rejected.includes(said.accessToken)\n      ? conceal", "\n      ? conceal"],
+    ],
+  },
+  {
+    bug: "takes an older token out of a store for the one that it has",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "return newer && said", "return said"]],
+  },
+  {
+    bug: "takes a token out of a store that has expired",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", ' || freshness(token.life, clock) === "expired") return', ") return"]],
+  },
+  {
+    bug: "takes a token out of a store for a new one",
+    caughtBy: "I2, I3: the token held",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-entry.ts",
+        "const ageMs = lifetimeMs - Math.min(lifetimeMs, remainingMs);",
+        "const ageMs = 0;",
+      ],
+    ],
+  },
+  {
+    bug: "draws the refresh point anew in each process",
+    caughtBy: "I2, I3: the token held",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-entry.ts",
+        "return { ...lifetimeWithDraw(start, lifetimeMs, draw, random), shared: true };",
+        "return { ...lifetimeWithDraw(start, lifetimeMs, random(), random), shared: true };",
+      ],
+    ],
+  },
+  {
+    bug: "asks although others have just failed",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "if (refusal === undefined) return 0;\n", "return 0;\n"]],
+  },
+  {
+    bug: "waits out any pause of others",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "said.error.retryable && leftMs <= longestBridgeMs && ",
+        "said.error.retryable && ",
+      ],
+    ],
+  },
+  {
+    bug: "does not wait out a short pause of others",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", 'if (isShort && run.reason !== "expiring") return leftMs;', ""]],
+  },
+  {
+    bug: "tries three times what others have just tried",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "    run.maxAttempts = 1;\n", ""]],
+  },
+  {
+    bug: "is held back by a failure of others beyond the life of its token",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (held !== undefined && usableMs(held) > 0)\n",
+        "if (held !== undefined && usableMs(held) < 0)\n",
+      ],
+    ],
+  },
+  {
+    bug: "does not look again when it has the lock",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "        const taken = take(errand, found);\n        if (taken) return taken;\n        return heed",
+        "        return heed",
+      ],
+    ],
+  },
+  {
+    bug: "keeps the lock when it is done",
+    caughtBy: "I13: calls of the store",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "await visit.patiently(release());", ""]],
+  },
+  {
+    bug: "asks although another has the lock",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "      if (served) return stay",
+        "      if (!served) return lead(errand, visit, found);\n      if (served) return stay",
+      ],
+    ],
+  },
+  {
+    bug: "lets a refresh wait for others",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (served) return stay(served, Math",
+        "if (served && usableMs(served) < 0) return stay(served, Math",
+      ],
+    ],
+  },
+  {
+    bug: "waits for a lock that nobody lets go of",
+    caughtBy: "I1, I8: token requests",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (waitedMs >= longestWaitMs && !changesHands)",
+        "if (waitedMs >= deadlineMs && !changesHands)",
+      ],
+    ],
+  },
+  {
+    bug: "asks although the lock changes hands",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "owners >= 2 && nowMs - ownerSince <= 2 * lockMs", "false"]],
+  },
+  {
+    bug: "waits for others without end",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (waitedMs >= deadlineMs) throw othersHaveNoAnswer(tokenEndpoint, deadlineMs);",
+        "",
+      ],
+    ],
+  },
+  {
+    bug: "writes over what another has written meanwhile",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["store-visit.ts", "ifVersion: version }", "ifVersion: undefined }"]],
+  },
+  {
+    bug: "leaves a failure in the store that is over",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["store-visit.ts", "stale !== undefined &&", "stale === null &&"]],
+  },
+  {
+    bug: "does not count the failures of others",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "(refusal?.said.failures ?? 0) + 1", "1"]],
+  },
+  {
+    bug: "has the others wait for half a minute because its own network is down",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "silent ? 1_000 : longestRefusalMs", "longestRefusalMs"]],
+  },
+  {
+    bug: "tells others of its own affairs",
+    caughtBy: "I13: calls of the store",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        '    if (!refused && !silent && failure.code !== "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE") return undefined;\n',
+        "",
+      ],
+    ],
+  },
+  {
+    bug: "writes a token into the store that a server has refused",
+    caughtBy: "I13: calls of the store",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (lifetimeMs !== undefined && !rejected.includes(accessToken))",
+        "if (lifetimeMs !== undefined)",
+      ],
+    ],
+  },
+  {
+    bug: "has a store keep a token for longer than that lives",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "const ttlMs = Math.min(remainingMs(known, clock), remainingMs(life, clock));",
+        "const ttlMs = lifetimeMs ?? 0;",
+      ],
     ],
   },
 ];
