@@ -119,8 +119,9 @@ describe("the COS SDK with our token manager as its own", () => {
     expect(token).toMatchObject({ tokenType: "Bearer", expiration: new Date(expiresAt ?? 0) });
     expect(tokenManager.getToken().accessToken).toBe(accessToken);
     expect([token?.isExpired(), tokenManager.token?.isExpired()]).toEqual([false, false]);
-    expect(inspect(tokenManager, { depth: Infinity, showHidden: true })).not.toContain(accessToken);
-    expect(inspect(token, { depth: Infinity, showHidden: true })).not.toContain(accessToken);
+    const everything = { depth: Infinity, showHidden: true, getters: true };
+    expect(inspect(tokenManager, everything)).not.toContain(accessToken);
+    expect(inspect(token, everything)).not.toContain(accessToken);
     expect(JSON.stringify(token)).not.toContain(accessToken);
   });
 

@@ -24,7 +24,7 @@ import { faultClients } from "../../src/faults/fault-clients.ts";
 import { createStage, heldTokens } from "../../src/faults/fault-scene.ts";
 import { allFaults } from "../../src/faults/observe-fault.ts";
 import { apiTroubles } from "./api-trouble.ts";
-import { byHand, type Client, clients, type MakeClient, type Settings } from "./clients.ts";
+import { byHand, type Client, clients, type MakeClient, objectStorage, type Settings } from "./clients.ts";
 import { runWithDebugOutput } from "./debug-output.ts";
 import { createWitness, type Witness } from "./witness.ts";
 import { wrongCalls } from "./wrong-calls.ts";
@@ -169,6 +169,16 @@ describe("no secret is shown", () => {
       expect(witness.leaks()).toEqual([]);
     },
   );
+
+  test("by the SDK of Object Storage, in all that its answers lead to", { timeout: 120_000 }, async () => {
+    const witness = newWitness();
+    // Two are enough: each answer takes a second to print.
+    const { "answers 403": forbidden, "is another origin": elsewhere } = apiTroubles;
+    const troubles = { "answers 403": forbidden, "is another origin": elsewhere };
+    const { failed } = await playApiTroubles("Object Storage", objectStorage, witness, {}, troubles);
+    expect(new Set(failed)).toEqual(new Set(Object.keys(troubles)));
+    expect(witness.leaks()).toEqual([]);
+  });
 
   test.for(Object.entries(clients))(
     "by %s, where other origins pass",
