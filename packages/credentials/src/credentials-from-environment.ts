@@ -30,7 +30,7 @@ export interface CredentialsFromEnvironmentOptions extends SurroundingsOptions {
  * ```
  */
 export function credentialsFromEnvironment(options: CredentialsFromEnvironmentOptions = {}): TokenService {
-  const { service } = options;
+  const { service } = options ?? {};
   const surroundings = surroundingsOf(options);
   const wanted = { service, plainKey: service === undefined };
   const whose = service === undefined ? "IBM Cloud" : `the service ${service}`;

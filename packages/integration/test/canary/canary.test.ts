@@ -28,6 +28,7 @@ import { byHand, type Client, clients, type MakeClient, objectStorage, type Sett
 import { runWithDebugOutput } from "./debug-output.ts";
 import { createWitness, type Witness } from "./witness.ts";
 import { wrongCalls } from "./wrong-calls.ts";
+import { wrongCredentials } from "./wrong-credentials.ts";
 import { wrongExchanges } from "./wrong-grants.ts";
 
 /** With what percent-encoding and both alphabets of base64 change, and long enough to be found in pieces. */
@@ -108,6 +109,7 @@ describe("no secret is shown", () => {
   test.for([
     ["any call that is wrong", wrongCalls],
     ["an exchange of any grant", wrongExchanges],
+    ["credentials that are wrong in any place", wrongCredentials],
   ] as const)("by %s, and every one of them fails with an IamError", async ([, calls]) => {
     const witness = newWitness();
     for (const [what, run] of Object.entries(calls(apiKey, clientSecret))) {
