@@ -479,11 +479,25 @@ describe("discoverIam", () => {
     ["http://iam.cloud.ibm.com", {}, /takes the https URL/],
     ["https://a:b@iam.cloud.ibm.com", {}, /without credentials/],
     [undefined, { clientId: "bx" }, /belong together/],
+    [undefined, { clientId: "a:b", clientSecret: "canary-secret" }, /without a colon/],
+    [undefined, { clientId: "a", clientSecret: () => "canary-secret" }, /must be texts/],
     [undefined, { issuer: "iam.cloud.ibm.com" }, /issuer of discoverIam must be an absolute URL/],
   ])("refuses %j with %j", async (url, options, message) => {
     const error = await failureOf(discoverIam(url as string, options));
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(message) });
   });
+
+  test.each([undefined, null, 5, {}, ["https://iam.cloud.ibm.com/identity/token"], "", "/identity/token"])(
+    "refuses a document whose token endpoint is %j",
+    async (endpoint) => {
+      const { emulator } = await emulated();
+      emulator.fault({ kind: "fields", set: { token_endpoint: endpoint } }, { target: "discovery" });
+      expect(await failureOf(discoverIam(emulator.url))).toMatchObject({
+        code: "ERR_IAM_CONFIG",
+        message: expect.stringMatching(/names no token endpoint/),
+      });
+    },
+  );
 
   test("ends when its signal says so", async () => {
     const { emulator } = await emulated();

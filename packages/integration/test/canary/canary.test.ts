@@ -30,6 +30,7 @@ import { createWitness, type Witness } from "./witness.ts";
 import { wrongCalls } from "./wrong-calls.ts";
 import { wrongCredentials } from "./wrong-credentials.ts";
 import { wrongExchanges } from "./wrong-grants.ts";
+import { wrongOpenid } from "./wrong-openid.ts";
 
 /** With what percent-encoding and both alphabets of base64 change, and long enough to be found in pieces. */
 const newSecret = (what: string) => `canary/${what}+${randomBytes(30).toString("base64url")}?~`;
@@ -110,9 +111,10 @@ describe("no secret is shown", () => {
     ["any call that is wrong", wrongCalls],
     ["an exchange of any grant", wrongExchanges],
     ["credentials that are wrong in any place", wrongCredentials],
+    ["an exchange by openid-client", wrongOpenid],
   ] as const)("by %s, and every one of them fails with an IamError", async ([, calls]) => {
     const witness = newWitness();
-    for (const [what, run] of Object.entries(calls(apiKey, clientSecret))) {
+    for (const [what, run] of Object.entries(await calls(apiKey, clientSecret))) {
       let thrown: unknown = "nothing";
       await witness.watch(what, async () => {
         try {
