@@ -682,6 +682,7 @@ const faults = {
   "is full": { error: Object.assign(new Error("OOM command not allowed"), { name: "ReplyError" }) },
   "answers with a number": { answer: 42 },
   "answers with entries that are no text": { answer: { entry: 5, ttlMs: 1000 } },
+  "answers with megabytes": { answer: { entry: "A".repeat(2 ** 21 + 1), ttlMs: 1000 } },
   "answers with a lifetime that is none": { answer: { entry: "x", ttlMs: "soon" } },
 } as const;
 
