@@ -4,7 +4,7 @@ import { authTypeOf } from "./auth-type.ts";
 import { basicOf } from "./basic-of-properties.ts";
 import { grantOf, type TokenAuthType } from "./grant-of-properties.ts";
 import type { Link } from "./links.ts";
-import type { Properties } from "./properties.ts";
+import { type Properties, withoutEndSlashes } from "./properties.ts";
 import { secretFile } from "./secret-file.ts";
 import type { Found, PlainKey } from "./sources.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -102,8 +102,8 @@ function configuredService(
  * would send it in place of one.
  */
 function urlOf(properties: Properties): string | undefined {
-  const url = properties.text("URL")?.replace(/\/+$/, "");
-  return url?.replace(/^(https?:\/\/)[^/?#\\]*@/i, "$1");
+  const url = properties.text("URL");
+  return url && withoutEndSlashes(url).replace(/^(https?:\/\/)[^/?#\\]*@/i, "$1");
 }
 
 /** A service that wants a token. Errors: `ERR_IAM_CONFIG` for one that does not. */

@@ -241,6 +241,15 @@ describe("VCAP_SERVICES", () => {
     expect(service.url).toBe(shown);
   });
 
+  test("gives the service's URL without the slashes at its end, however many, and those before its end", () => {
+    const slashes = "/".repeat(100_000);
+    const env = vcap({
+      cloudant: [{ credentials: { apikey: "k", url: `https://c.example.com${slashes}x${slashes}` } }],
+    });
+    const service = serviceFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
+    expect(service.url).toBe(`https://c.example.com${slashes}x`);
+  });
+
   test("with an API key beside a user name gives the API key, because a token is better than a password", async () => {
     const credentials = { apikey: "the-key", username: "ada", password: "p" };
     expect(await keyFrom({ env: vcap({ cloudant: [{ credentials }] }) })).toBe("the-key");
