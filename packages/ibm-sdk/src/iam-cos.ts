@@ -74,6 +74,8 @@ export function iamCos<S3 extends new (...args: never[]) => object>(
 ): InstanceType<S3> {
   const { manager: given, origins, replay = true, ...clientOptions } = { ...(options as IamCosOptions) };
   const manager = requireTokenManager(given, "iamCos");
+  if (typeof replay !== "boolean")
+    throw new IamError("ERR_IAM_CONFIG", "replay of iamCos must be true or false.");
   const tokenManager = cosTokenManager({ manager });
   // What is left are the options of the client; the SDK has no type for this one.
   const Client = S3 as unknown as new (options: object) => InstanceType<S3>;

@@ -324,6 +324,11 @@ describe("a COS client that iamCos made", () => {
   test.for<[string, unknown, unknown]>([
     ["without a manager", cos.S3, {}],
     ["without options", cos.S3, undefined],
+    [
+      "with a replay that is a text",
+      cos.S3,
+      { manager: { getToken() {}, peek() {}, accepted() {} }, replay: "no" },
+    ],
     ["with another class", class Other {}, { manager: { getToken() {}, peek() {}, accepted() {} } }],
   ])("%s is ERR_IAM_CONFIG", ([, S3, options]) => {
     expect(() => iamCos(S3 as typeof cos.S3, options as never)).toThrow(

@@ -349,6 +349,16 @@ describe("openidGrant", () => {
     );
   });
 
+  test("refuses an allowInsecure that is a text", () => {
+    expect(() =>
+      openidTransport(() => new Configuration({ issuer: "https://a.example" }, "x"), {
+        allowInsecure: "false" as never,
+      }),
+    ).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringContaining("allowInsecure") }),
+    );
+  });
+
   test("refuses a server without a token endpoint, and parameters of a function that are none", async () => {
     const { configuration } = await emulated();
     const bare = () => new Configuration({ issuer: "https://a.example" }, "x");

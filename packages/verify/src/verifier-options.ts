@@ -66,13 +66,18 @@ export interface VerifierConfig extends ClaimRules {
 
 /** Reads the options of a verifier. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readVerifierOptions(options: VerifierOptions = {}): VerifierConfig {
+  if (typeof options !== "object" || options === null)
+    throw config("createVerifier takes its options as an object.");
   const {
     issuer = "https://iam.cloud.ibm.com/identity",
     audience,
     keys,
     cache,
     clock = systemClock,
+    allowInsecure = false,
   } = options;
+  // A text such as "false", out of an environment, would accept keys that anybody on the way can forge.
+  if (typeof allowInsecure !== "boolean") throw config("allowInsecure must be true or false.");
   // Without it every key would look like a bad one, and every token with it.
   if (globalThis.crypto?.subtle === undefined)
     throw config("createVerifier needs Web Crypto, which pages have on https and localhost only.");

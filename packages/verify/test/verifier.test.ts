@@ -267,6 +267,9 @@ describe("introspection", () => {
 
 describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
   test.each<[string, unknown, RegExp]>([
+    ["null", null, /as an object/],
+    ["a text", "https://iam.cloud.ibm.com/identity", /as an object/],
+    ["allowInsecure that is a text", { allowInsecure: "false" }, /allowInsecure must be true or false/],
     ["an empty issuer", { issuer: "" }, /issuer/],
     ["a jwksUrl that is no URL", { jwksUrl: "keys" }, /jwksUrl must be an absolute URL/],
     ["a jwksUrl in the clear", { jwksUrl: "http://iam.example/keys" }, /jwksUrl must be https/],
