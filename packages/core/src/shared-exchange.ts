@@ -10,6 +10,9 @@ import { instantOf, issueTime, lifetimeWithDraw, type SharedRefusal } from "./sh
 import { type Found, lockMs, type Shared, type StoreVisit, visitStore } from "./store-visit.ts";
 import { unreachable } from "./transport.ts";
 
+/** How much younger the store may call a token than its own seal does, which is told by clocks of several machines. */
+const pastToleranceMs = 300_000;
+
 /** One exchange on its way: by way of the store, or past it. */
 interface Errand {
   readonly run: ExchangeRun;
@@ -136,6 +139,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
   function take({ run, held }: Errand, { token }: Found): Exchanged | undefined {
     if (token === undefined || freshness(token.life, clock) === "expired") return undefined;
     const { said, life } = token;
+    // A replacement is young. Else a store that brings back one old token after the other keeps the origin on hold for hours.
+    if (run.rejected !== undefined && life.start.wall - said.issuedAt > pastToleranceMs) return undefined;
     const newer =
       held === undefined ||
       /absent|rejected/.test(run.reason) ||

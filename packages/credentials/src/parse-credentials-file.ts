@@ -52,16 +52,20 @@ function quotedEnd(lines: string, start: number): number | undefined {
   if (!/['"`]/.test(quote)) return undefined;
   const candidates: number[] = [];
   for (let close = lines.indexOf(quote, start + 1); close >= 0; close = lines.indexOf(quote, close + 1)) {
-    candidates.unshift(close + 1);
+    candidates.push(close + 1);
     if (lines[close - 1] !== "\\" || close - 1 === start) break;
   }
-  return candidates.find((end) => /^[^\S\n]*(#|$)/.test(lines.slice(end, endOfLine(lines, end))));
+  const onlyComment = /[^\S\n]*(?:#|\n|$)/y;
+  return candidates.reverse().find((end) => {
+    onlyComment.lastIndex = end;
+    return onlyComment.test(lines);
+  });
 }
 
 function plainEnd(lines: string, start: number): number {
-  const end = endOfLine(lines, start);
-  const comment = lines.indexOf("#", start);
-  return comment < 0 ? end : Math.min(comment, end);
+  const value = lines.slice(start, endOfLine(lines, start));
+  const comment = value.indexOf("#");
+  return start + (comment < 0 ? value.length : comment);
 }
 
 function valueIn(text: string): string {

@@ -30,7 +30,8 @@ export function requireObject(caller: string, options: unknown): void {
 }
 
 /** Where this process is, unless told otherwise. */
-export function surroundingsOf({ env, cwd, home }: SurroundingsOptions): Surroundings {
+export function surroundingsOf(options: SurroundingsOptions): Surroundings {
+  const { env, cwd, home } = options ?? {};
   return { env: env ?? process.env, cwd: cwd ?? process.cwd(), home: home ?? homeDirectory() };
 }
 

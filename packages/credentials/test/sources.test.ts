@@ -235,6 +235,26 @@ describe("VCAP_SERVICES", () => {
     expect(service.source).toBe("VCAP_SERVICES");
   });
 
+  test.for([
+    ["https://ada:p%40ss@c.example.com/", "https://c.example.com"],
+    ["https://ada@c.example.com/path@x", "https://c.example.com/path@x"],
+    ["HTTPS://a:b@c:d@c.example.com", "HTTPS://c.example.com"],
+    ["https://c.example.com/a@b?c@d", "https://c.example.com/a@b?c@d"],
+  ])("gives the service's URL without a password in it: %s", ([url, shown]) => {
+    const env = vcap({ cloudant: [{ credentials: { apikey: "k", url } }] });
+    const service = serviceFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
+    expect(service.url).toBe(shown);
+  });
+
+  test("gives the service's URL without the slashes at its end, however many, and those before its end", () => {
+    const slashes = "/".repeat(100_000);
+    const env = vcap({
+      cloudant: [{ credentials: { apikey: "k", url: `https://c.example.com${slashes}x${slashes}` } }],
+    });
+    const service = serviceFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
+    expect(service.url).toBe(`https://c.example.com${slashes}x`);
+  });
+
   test("with an API key beside a user name gives the API key, because a token is better than a password", async () => {
     const credentials = { apikey: "the-key", username: "ada", password: "p" };
     expect(await keyFrom({ env: vcap({ cloudant: [{ credentials }] }) })).toBe("the-key");

@@ -407,6 +407,8 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
     [{}, /needs a verifier/],
     [{ verifier: () => ({}) }, /needs a verifier/],
     [{ verifier, accounts: [] }, /accounts must be a list/],
+    [{ verifier, optional: "false" }, /optional of requireIam must be true or false/],
+    [{ verifier, optional: null }, /optional of requireIam must be true or false/],
     [{ verifier, identities: "IBMid-1" }, /identities must be a list/],
     [{ verifier, identities: [undefined] }, /identities must be a list/],
     [{ verifier, scopes: [""] }, /scopes must be a list/],

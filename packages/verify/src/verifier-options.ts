@@ -74,7 +74,10 @@ export function readVerifierOptions(options: VerifierOptions = {}): VerifierConf
     keys,
     cache,
     clock = systemClock,
+    allowInsecure = false,
   } = options;
+  // A text such as "false", out of an environment, would accept keys that anybody on the way can forge.
+  if (typeof allowInsecure !== "boolean") throw config("allowInsecure must be true or false.");
   // Without it every key would look like a bad one, and every token with it.
   if (globalThis.crypto?.subtle === undefined)
     throw config("createVerifier needs Web Crypto, which pages have on https and localhost only.");
