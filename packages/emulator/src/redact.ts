@@ -33,12 +33,20 @@ const publicFields: ReadonlySet<string> = new Set([
   "prefixRolesWithDefinitionScope",
 ]);
 
+/** A whole body that is no form is read as the name of a parameter: what does not look like one may be a key. */
+const parameterName = /^[a-z][a-z_]{0,31}$/i;
+
+/** Schemes that are shown; in the place of any other there may be a secret. */
+const knownScheme = /^(basic|bearer|digest|negotiate|token|apikey|dpop)$/i;
+
 /** Parameters as the log shows them: an empty one stays empty, a secret becomes its fingerprint. */
 export async function redactFields(fields: URLSearchParams): Promise<Record<string, string>> {
+  const redacted = async (text: string) => `[redacted] ${await fingerprint(text)}`;
   const shown = await Promise.all(
     Array.from(fields, async ([name, value]) => {
-      if (value === "" || publicFields.has(name)) return [name, value] as const;
-      return [name, `[redacted] ${await fingerprint(value)}`] as const;
+      const shownName = parameterName.test(name) ? name : await redacted(name);
+      if (value === "" || publicFields.has(name)) return [shownName, value] as const;
+      return [shownName, await redacted(value)] as const;
     }),
   );
   return Object.fromEntries(shown);
@@ -53,7 +61,8 @@ export async function redactAuthorization(
   const space = header.indexOf(" ");
   const scheme = space < 0 ? header : header.slice(0, space);
   const credentials = space < 0 ? "" : header.slice(space + 1).trim();
-  // Without a space the whole header may be a secret.
-  if (space < 0) return { scheme: "", fingerprint: await fingerprint(header), jti: undefined };
+  // Without a scheme the whole header may be a secret.
+  if (space < 0 || !knownScheme.test(scheme))
+    return { scheme: "", fingerprint: await fingerprint(header), jti: undefined };
   return { scheme, fingerprint: await fingerprint(credentials), jti: jtiOf(credentials) };
 }
