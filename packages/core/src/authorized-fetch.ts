@@ -135,7 +135,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
     // A copy that nobody else sees but the fetch that is sent with.
     const init = token ? { ...own, headers: [...own.headers, ["authorization", bearer]] } : own;
     return fetch(
-      (resendable && request?.body !== null ? request?.clone() : request) ?? target,
+      (resendable && request?.body !== null && !own.body ? request?.clone() : request) ?? target,
       init as RequestInit,
     );
   }
@@ -181,9 +181,10 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
       trip.target = hop.url.href;
       trip.origin = hop.url.origin;
       trip.own = { ...own, method: hop.method, headers: redirectHeaders(own.headers, hop) };
-      if (hop.keepsBody) trip.request &&= new Request(hop.url, request);
+      // Only for its body: a Request of this platform is nothing to the fetch of a library that has its own.
+      if (hop.keepsBody && request?.body && !own.body) trip.request = new Request(hop.url, request);
       else {
-        trip.own = { ...settingsOf(request), ...trip.own, body: null };
+        trip.own = { ...settingsOf(request), ...trip.own, body: (hop.keepsBody && own.body) || null };
         trip.request = undefined;
         trip.resendable = true;
       }

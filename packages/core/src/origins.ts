@@ -135,8 +135,8 @@ function notAnOrigin(url: URL | undefined): IamError {
 }
 
 function notAllowed(url: URL | undefined, origins: readonly string[]): IamError {
-  const problem = !url
-    ? "has no absolute URL"
+  const problem = !url?.host
+    ? "has no URL with a host"
     : hasCredentials(url)
       ? "has credentials in its URL"
       : `goes to "${url.origin}": add that to origins (${origins.slice(0, 5).join(", ")}) if it may have the token, or set otherOrigins: "pass"`;
