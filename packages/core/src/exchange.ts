@@ -37,7 +37,8 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
   ): Promise<T> {
     const controller = new AbortController();
     return new Promise((resolve, reject) => {
-      const noAnswer = () => unreachable(run.url ?? tokenEndpoint, undefined, `after ${ms / 1000} s`);
+      const noAnswer = () =>
+        unreachable(run.url ?? tokenEndpoint, undefined, `after ${Math.ceil(ms) / 1000} s`);
       const leave = after(run, ms, (reason = noAnswer()) => {
         reject(reason);
         controller.abort(reason);

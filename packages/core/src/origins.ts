@@ -130,7 +130,7 @@ function readPattern(pattern: unknown): RegExp {
 /** Nothing is shown of credentials and of what is no URL: it may be a secret in the wrong place. */
 function notAnOrigin(url: URL | undefined): IamError {
   return configError(
-    `origins: ${url?.host ? `"${url.protocol}//${url.host}"` : "a member"} is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
+    `origins is a list like ["https://host:8443", "https://*.two.labels", "http://localhost"]: check ${url?.host ? `"${url.protocol}//${url.host}"` : "each"}.`,
   );
 }
 

@@ -225,7 +225,7 @@ describe("the list of origins", () => {
     (origins) => {
       const error = thrownBy(() => originRules({ origins } as OriginOptions));
       expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
-      expect(error.message).toContain("origins");
+      expect(error.message).toMatch(/^origins is a list like \["https:.*\]: check each\.$/);
     },
   );
 
