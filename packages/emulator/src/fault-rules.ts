@@ -23,6 +23,9 @@ const oneOf = (values: readonly unknown[]): Rule => ({
   words: `one of ${values.join(", ")}`,
 });
 
+/** The flaws that a token can be given. */
+export const tokenFlaws = ["line-break", "non-ascii", "space", "empty"] as const;
+
 const longest = Number.MAX_SAFE_INTEGER;
 /** The last moment that a Date can hold. */
 const latestMs = 8.64e15;
@@ -88,7 +91,7 @@ const members: Readonly<Record<Fault["kind"], Readonly<Record<string, Rule>>>> =
   "opaque-token": {},
   "undated-token": {},
   "same-token": {},
-  "bad-token": { flaw: needed(oneOf(["line-break", "non-ascii", "space", "empty"])) },
+  "bad-token": { flaw: needed(oneOf(tokenFlaws)) },
   "no-token": {},
   "error-in-200": {},
   fields: { set: object, omit: names },

@@ -1,5 +1,5 @@
 import { EmulatorError } from "./emulator-error.ts";
-import { faultProblem } from "./fault-rules.ts";
+import { faultProblem, type tokenFlaws } from "./fault-rules.ts";
 import type { IamErrorCode } from "./iam-errors.ts";
 
 /** Which part of the emulator a fault is for: `any` is all of them. */
@@ -95,7 +95,7 @@ export type Fault =
   | { readonly kind: "skew"; readonly ms: number };
 
 /** Why a token cannot go into an `Authorization` header. */
-export type TokenFlaw = "line-break" | "non-ascii" | "space" | "empty";
+export type TokenFlaw = (typeof tokenFlaws)[number];
 
 /** A `Retry-After`: seconds, the text of the header, or a number of seconds from now as an HTTP date. */
 export type RetryAfter = number | string | { readonly dateInS: number };
