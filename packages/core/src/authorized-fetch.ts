@@ -126,7 +126,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
       held = token;
       bearer = `Bearer ${token.accessToken}`;
     }
-    const kept = resendable && request?.body !== null ? request?.clone() : request;
+    const kept = resendable && isRequest(source) && source.body ? source.clone() : request;
     const response = await fetch(kept ?? target, {
       ...own,
       // A copy that nobody else sees but the fetch that is sent with.

@@ -361,6 +361,14 @@ describe("failures", () => {
     expect(clock.pending).toHaveLength(0);
   });
 
+  test("what was waited is told in milliseconds at the finest, however little was left of the deadline", async () => {
+    const { manager, endpoint, clock } = world({ attemptDeadlineMs: 1000 / 3 });
+    endpoint.otherwise = hanging;
+    const failure = failureOf(manager.getToken());
+    await clock.advance(9_000);
+    expect((await failure).message).toContain(" (after 0.334 s): ");
+  });
+
   test("a transport that ignores its signal does not hold anybody beyond the deadline", async () => {
     const { manager, clock } = world({ transport: () => new Promise(() => {}) });
     const waiting = watch(manager.getToken());

@@ -13,6 +13,7 @@ import {
   createTokenManager,
   createTokenPool,
   memoryStore,
+  type SharedStoreOptions,
   sharedStore,
   type TokenManager,
   type TokenManagerEvent,
@@ -571,12 +572,12 @@ test("28 Memory that grows with tenants: so many are kept and no more, and never
 
 test("29 Locks and stores of several processes: they share one grant, and neither a dead lock nor a dead store holds anybody", async () => {
   const { emulator } = await scene();
-  const processes = (count: number, store: TokenStore) =>
+  const processes = (count: number, store: TokenStore, patience: SharedStoreOptions = {}) =>
     times(count, () =>
       createTokenManager({
         grant: apiKeyGrant(emulator.apiKey),
         tokenEndpoint: emulator.url,
-        store: sharedStore(store, { timeoutMs: 50, waitMs: 100 }),
+        store: sharedStore(store, patience),
       }),
     );
   const tokens = await Promise.all(processes(20, memoryStore()).map((manager) => manager.getToken()));
@@ -595,7 +596,7 @@ test("29 Locks and stores of several processes: they share one grant, and neithe
   };
   for (const [what, store] of Object.entries(broken)) {
     const before = emulator.counters.grants;
-    const [manager] = processes(1, store);
+    const [manager] = processes(1, store, { timeoutMs: 50, waitMs: 100 });
     expect([what, (await manager?.getToken())?.tokenType]).toEqual([what, "Bearer"]);
     expect([what, emulator.counters.grants - before]).toEqual([what, 1]);
   }
