@@ -11,13 +11,13 @@ const entries = [
   {
     name: "`createTokenManager` and `apiKeyGrant` of `@iam/core`",
     contents: core,
-    budget: 6_650,
+    budget: 6_700,
     goal: 6_000,
   },
   {
     name: "the same with `@iam/fetch`",
     contents: `${core} export { iamFetch } from "@iam/fetch";`,
-    budget: 9_150,
+    budget: 8_950,
     goal: 7_000,
   },
   {

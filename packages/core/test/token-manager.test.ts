@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { apiKeyGrant, createTokenManager, isIamError, type SharedStore, type Token } from "../src/index.ts";
+import { thrownBy } from "./thrown.ts";
 import {
   apiKey,
   dead,
@@ -719,6 +720,11 @@ describe("failures", () => {
     });
     expect(it.endpoint.requests).toHaveLength(1);
   });
+});
+
+test.for(["allowInsecure", "allowBrowser"])("%s is no text: every text would be taken for true", (name) => {
+  const error = thrownBy(() => world({ [name]: "false" }));
+  expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: `${name} is no boolean.` });
 });
 
 describe("401", () => {

@@ -124,6 +124,21 @@ describe("what is asked for", () => {
     expect(emulator.counters).toMatchObject({ tokenRequests: 0, resourceRequests: 1 });
   });
 
+  test("an init may inherit what it says", async () => {
+    const { make, resource } = await stage();
+    const init = Object.create({
+      method: "PUT",
+      body: "text",
+      headers: { "x-shape": "round" },
+    }) as RequestInit;
+    expect(await echo(await make()(resource, init))).toMatchObject({ method: "PUT", body: "text" });
+  });
+
+  test("replay is no text: every text would be taken for true", async () => {
+    const { make } = await stage();
+    expect(() => make({ replay: "no" as never })).toThrow("iamFetch: replay is no boolean.");
+  });
+
   test("the caller's Request and init are not edited", async () => {
     const { make, resource } = await stage();
     const request = new Request(resource, { headers: { "x-colour": "blue" } });
