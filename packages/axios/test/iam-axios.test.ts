@@ -739,6 +739,9 @@ for (const version of axiosVersions) {
         const created = axios.create();
         created.defaults.env = { FormData };
         expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
+        // As those before it.
+        Reflect.deleteProperty(created.defaults, "env");
+        expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
       });
     });
 
