@@ -192,12 +192,12 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
 
 /**
  * An instance that was made with `create` does not tell its version; then that of the peer must do. It may be of another copy
- * of axios: one up to 0.27 has no Blob among its classes, nor headers that can be asked.
+ * of axios: one of 0.27 has no Blob among its classes, nor headers that can be asked.
  */
 function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): void {
   const { defaults, interceptors, VERSION } = instance ?? {};
-  const version =
-    VERSION ?? ((defaults?.env as { Blob?: unknown })?.Blob === undefined ? "0.x" : axios.VERSION);
+  // No classes at all: somebody has emptied its defaults.
+  const version = VERSION ?? (defaults?.env && !("Blob" in defaults.env) ? "0.x" : axios.VERSION);
   const found = interceptors?.request ? `axios ${version}${unfit(axios)}` : "something without interceptors";
   if (!/^axios 1\.([7-9]|\d\d)\S*$/.test(found)) {
     throw new IamError(

@@ -739,9 +739,9 @@ for (const version of axiosVersions) {
         const created = axios.create();
         created.defaults.env = { FormData };
         expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
-        // As those before it.
+        // Somebody has emptied its defaults, as @iam/ibm-sdk does.
         Reflect.deleteProperty(created.defaults, "env");
-        expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
+        expect(iamAxios(created, { manager })).toMatchObject({ requestInterceptor: 0 });
       });
     });
 
