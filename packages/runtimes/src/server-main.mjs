@@ -1,6 +1,6 @@
 // For Node, Bun and Deno: every package, found by the runtime itself in node_modules. Usage: server-main.mjs URL KEY REDIS
 import { argv } from "node:process";
-import { axios } from "./checks/axios.mjs";
+import { axiosChecks } from "./checks/axios.mjs";
 import { core } from "./checks/core.mjs";
 import { credentials } from "./checks/credentials.mjs";
 import { emulator } from "./checks/emulator.mjs";
@@ -17,7 +17,7 @@ const [iam, apiKey, redis] = argv.slice(2);
 const packages = {
   core,
   fetch,
-  axios,
+  axios: axiosChecks({ isWeb: false }),
   ky,
   express,
   verify,
