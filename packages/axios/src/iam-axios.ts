@@ -165,8 +165,9 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     // Also when it had none: its agent knows the requests of others.
     withoutToken(error ?? response, config);
     if (!response) throw error;
-    const isHome = trail && !trail.strayed && `${led}`.startsWith(`${url?.origin}/`);
-    return { response, error, refused: !!isHome && response.status === 401 };
+    const refused =
+      response.status === 401 && trail?.strayed === false && `${led}`.startsWith(`${url?.origin}/`);
+    return { response, error, refused };
   }
 
   const { request } = instance.interceptors;

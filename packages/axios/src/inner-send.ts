@@ -16,7 +16,8 @@ export function innerSendOf(instance: AxiosInstance): AxiosAdapter {
 
   return (config) => {
     const adapter = config.adapter as AdapterChoice;
-    return typeof adapter === "function" || config.headers instanceof axios.AxiosHeaders
+    if (typeof adapter === "function") return adapter(config);
+    return config.headers instanceof axios.AxiosHeaders
       ? axios.getAdapter(adapter, config)(config)
       : bare.request({ ...config, transformRequest: [], transformResponse: [] });
   };
