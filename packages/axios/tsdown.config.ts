@@ -1,10 +1,11 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: ["src/index.ts"],
+  // The field `browser` of package.json puts the last in the place of the one before it.
+  entry: ["src/index.ts", "src/http-adapter.ts", "src/no-http-adapter.ts"],
   format: ["esm"],
   platform: "neutral",
   target: "es2022",
-  dts: { sourcemap: false },
+  dts: { sourcemap: false, entry: ["src/index.ts"] },
   sourcemap: false,
 });

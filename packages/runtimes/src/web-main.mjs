@@ -11,5 +11,7 @@ import { runChecks } from "./run-checks.mjs";
 
 export const webPackages = { core, fetch, axios, ky, emulator, verify, "openid-client": openidClient };
 
-export const runWebChecks = (place) =>
-  runChecks(place.allowBrowser ? { ...webPackages, core: { ...core, ...browser } } : webPackages, place);
+export const runWebChecks = (place) => {
+  const core = place.allowBrowser ? { ...webPackages.core, ...browser } : webPackages.core;
+  return runChecks({ ...webPackages, core }, { ...place, isBundled: true });
+};

@@ -29,5 +29,5 @@ export function runChecksOnNodeModules({ credentialsFile, ...place }) {
     "ibm-sdk": ibmSdk,
     "store-redis": storeRedis,
   };
-  return runChecks(packages, { ...place, folder: "/tmp", callServer });
+  return runChecks(packages, { ...place, isBundled: true, folder: "/tmp", callServer });
 }
