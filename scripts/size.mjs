@@ -30,7 +30,7 @@ const entries = [
     name: "`@iam/axios` alone",
     contents: 'export * from "@iam/axios";',
     external: ["@iam/core", "axios"],
-    budget: 1_640,
+    budget: 2_060,
     goal: 1_500,
   },
   {
@@ -38,7 +38,7 @@ const entries = [
     contents: 'export * from "@iam/axios";',
     external: ["@iam/core", "axios"],
     targets: { node: { platform: "node" } },
-    budget: 2_200,
+    budget: 2_600,
   },
   {
     name: "`@iam/ky` alone",

@@ -1,5 +1,5 @@
 import type { OriginRules } from "@iam/core";
-import type { AxiosRequestConfig, AxiosStatic, InternalAxiosRequestConfig } from "axios";
+import type { AxiosAdapter, AxiosRequestConfig, AxiosStatic, InternalAxiosRequestConfig } from "axios";
 
 /** What may hold anything. */
 export type Bag = Record<PropertyKey, unknown>;
@@ -15,6 +15,8 @@ export interface Trail {
   /** Whether the last request of it was to another origin than the first, or without the token. */
   strayed: boolean;
 }
+
+type AdapterNames = Exclude<NonNullable<AxiosRequestConfig["adapter"]>, AxiosAdapter>;
 
 type Discarded = { destroy?(): void; cancel?(): Promise<void> } | null | undefined;
 
@@ -35,6 +37,11 @@ function dropAuthorization(headers: unknown): void {
 /** What makes a build of axios unfit for this one, as an ending of its name; nothing does. */
 export function unfit(_axios: AxiosStatic): string {
   return "";
+}
+
+/** The adapters that another copy of axios may choose from. */
+export function fitAdapters(names: AdapterNames): AdapterNames {
+  return names;
 }
 
 /** Whether a request goes to a socket, wherever its URL leads. */

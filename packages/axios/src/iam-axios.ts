@@ -2,6 +2,7 @@ import {
   IamError,
   isReplayableBody,
   type OriginOptions,
+  type OriginRules,
   originRules,
   requireTokenManager,
   sendAuthorized,
@@ -18,6 +19,7 @@ import axios, {
 import { finalUrl } from "./final-url.ts";
 import { discard, followRedirects, hasSocket, hideAgents, type Trail, unfit } from "./http-adapter.ts";
 import { type AdapterChoice, innerSendOf } from "./inner-send.ts";
+import { followsByHand, redirectedConfig } from "./redirect.ts";
 import { withoutToken } from "./without-token.ts";
 
 /** Options of one request, in the `iam` field of its config. */
@@ -61,6 +63,17 @@ interface Outcome {
   readonly error: unknown;
   /** It is a 401 of the origin that the token was sent to, with the token on it. */
   readonly refused: boolean;
+  /** What it redirects to, when that is followed here. */
+  readonly next: InternalAxiosRequestConfig | undefined;
+}
+
+/** One request of a caller on its way. */
+interface Trip {
+  /** The config that the caller knows. */
+  readonly shown: InternalAxiosRequestConfig;
+  redirects: number;
+  /** Replays included. */
+  sends: number;
 }
 
 /** What can end a request. The types of axios leave out that a cancel token takes listeners. */
@@ -104,39 +117,59 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
   const { manager, replay = true, waitUntil } = options ?? {};
   requireTokenManager(manager, "iamAxios");
   const origins = originRules(options);
+  const passing: OriginRules = { judge: (url) => origins.judge(url, { mayPass: true }) };
   const innerSend = innerSendOf(instance);
   // A header of a kilobyte, which would be put together anew for each request.
   let held: Token | undefined;
   let authorization = "";
 
-  async function send(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+  async function send(
+    config: InternalAxiosRequestConfig,
+    trip: Trip = { shown: config, redirects: 0, sends: 0 },
+  ): Promise<AxiosResponse> {
     const { iam } = config;
     if (iam === false) return innerSend(config);
     hideAgents(config);
-    const { response, error } = await (config.auth || config.headers.has("authorization")
-      ? sendOnce(config)
+    const { response, error, next } = await (config.auth || config.headers.has("authorization")
+      ? sendOnce(config, trip)
       : withSignal(config as Cancellable, (signal) =>
           sendAuthorized<Outcome>({
             manager,
-            origins,
+            // Where a redirect leads without being allowed, it leads without a token.
+            origins: trip.redirects ? passing : origins,
             // A socket is not the origin that the URL names, and nothing allows it.
             url: hasSocket(config) ? "unix:socketPath" : finalUrl(config),
             hasAuthorization: false,
-            replayable: (iam?.replay ?? replay) && isReplayableBody(config.data),
+            // One replay for one request of the caller, however many hops it has.
+            replayable:
+              (iam?.replay ?? replay) === true &&
+              trip.sends === trip.redirects &&
+              isReplayableBody(config.data),
             signal,
             waitUntil: iam?.waitUntil ?? waitUntil,
-            send: (token, url) => sendOnce(config, url, token),
+            send: (token, url) => sendOnce(config, trip, url, token),
             isUnauthorized: ({ refused }) => refused,
             discard: ({ response: { data } }) => discard(data),
           }),
         ));
+    if (next) {
+      if (trip.redirects++ === 20) throw new TypeError("More than 20 redirects");
+      return send(next, trip);
+    }
     if (error) throw error;
     return response;
   }
 
   /** Sends a copy of the config: as it is, or with the token that nobody else sees. */
-  async function sendOnce(config: InternalAxiosRequestConfig, url?: URL, token?: Token): Promise<Outcome> {
+  async function sendOnce(
+    config: InternalAxiosRequestConfig,
+    trip: Trip,
+    url?: URL,
+    token?: Token,
+  ): Promise<Outcome> {
+    trip.sends++;
     const copy = copyOf(config);
+    const byHand = token && followsByHand(config);
     let trail: Trail | undefined;
     if (url && token) {
       if (token !== held) {
@@ -148,6 +181,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
       // Not by `concat`, which looks at each header and each name anew.
       copy.headers = Object.create(Object.getPrototypeOf(config.headers));
       Object.assign(copy.headers, config.headers, { Authorization: authorization });
+      if (byHand) copy.fetchOptions = { ...config.fetchOptions, redirect: "manual" };
       trail = followRedirects(copy, authorization, url, origins);
     }
     let response: AxiosResponse | undefined;
@@ -160,14 +194,15 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     }
     // Errors that come later, of a body that is still being read, refer to the copy; so does what is frozen.
     if (trail) Reflect.deleteProperty(copy.headers, "Authorization");
+    const next = response && byHand ? await redirectedConfig(config, response) : undefined;
     // An XMLHttpRequest tells where it has been led.
     const led = response?.request?.responseURL || url;
     // Also when it had none: its agent knows the requests of others.
-    withoutToken(error ?? response, config);
+    withoutToken(error ?? response, trip.shown);
     if (!response) throw error;
     const refused =
       response.status === 401 && trail?.strayed === false && `${led}`.startsWith(`${url?.origin}/`);
-    return { response, error, refused };
+    return { response, error, refused, next };
   }
 
   const { request } = instance.interceptors;

@@ -1,4 +1,5 @@
 import axios, { type AxiosAdapter, type AxiosInstance, type InternalAxiosRequestConfig } from "axios";
+import { fitAdapters } from "./http-adapter.ts";
 
 /** A function, a name, or several to choose from. */
 export type AdapterChoice = NonNullable<InternalAxiosRequestConfig["adapter"]>;
@@ -19,6 +20,11 @@ export function innerSendOf(instance: AxiosInstance): AxiosAdapter {
     if (typeof adapter === "function") return adapter(config);
     return config.headers instanceof axios.AxiosHeaders
       ? axios.getAdapter(adapter, config)(config)
-      : bare.request({ ...config, transformRequest: [], transformResponse: [] });
+      : bare.request({
+          ...config,
+          adapter: fitAdapters(adapter),
+          transformRequest: [],
+          transformResponse: [],
+        });
   };
 }

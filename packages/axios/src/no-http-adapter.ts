@@ -12,6 +12,10 @@ export const unfit: typeof full.unfit = ({ getAdapter }) => {
   }
 };
 
+/** That copy may be a build for Node. */
+export const fitAdapters: typeof full.fitAdapters = (names) =>
+  [names].flat().filter((name) => name !== "http");
+
 /** Only the http adapter can. */
 export const hasSocket: typeof full.hasSocket = () => false;
 

@@ -21,6 +21,26 @@ for (const version of axiosVersions) {
     });
   });
 
+  test(`an instance of axios ${version} for Node never sends by http what a bundle for browsers made of it`, async () => {
+    const { iamAxios } = await loadForBrowsers(version);
+    // Of another copy, as where a bundle is handed an instance.
+    const { axios } = await loadAxios(version);
+    await using scene = await startScene();
+    await using other = await record();
+    await using home = await record((_request, response) =>
+      response.writeHead(302, { location: `http://sub.localhost:${other.port}/` }).end(),
+    );
+    const origin = `http://localhost:${home.port}`;
+    const client = axios.create({ maxRedirects: 1 });
+    iamAxios(client, { manager: scene.manager, origins: [origin] });
+    await client.get(origin).catch(() => {});
+    expect(home.received.length).toBe(1);
+    expect(other.received.map(({ authorization }) => authorization)).not.toContain(
+      `Bearer ${(await scene.manager.getToken()).accessToken}`,
+    );
+    expect(await failure(client.get(origin, { adapter: "http" }))).toMatchObject({ code: "ERR_NOT_SUPPORT" });
+  });
+
   for (const [name, load] of [
     ["on Node", loadAxios],
     ["in a bundle for browsers", loadForBrowsers],

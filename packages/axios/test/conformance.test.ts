@@ -4,15 +4,13 @@ import { apiKeyGrant, createTokenManager, isIamError } from "@iam/core";
 import type { AxiosResponse } from "axios";
 import { axiosAdapters, axiosVersions, type Loaded, loadAxios, loadForBrowsers } from "./axios-versions.ts";
 
-const platformFollows = "the platform follows the redirect, and drops the token on the way to another origin";
 const fetchCannot = {
-  "judge redirects": platformFollows,
   "tell where a redirect led": "the fetch adapter of axios does not give the URL of the response",
   "send forms": "axios gives its fetch adapter a wrong content type for them on Node, with or without us",
   "send blobs": "axios gives its fetch adapter a wrong content type for them on Node, with or without us",
 } as const;
 const xhrCannot = {
-  "judge redirects": platformFollows,
+  "judge redirects": "the platform follows the redirect, and drops the token on the way to another origin",
   "send streams": "an XMLHttpRequest takes no stream",
   "send forms": "the XMLHttpRequest of jsdom takes the forms of its own window only",
   "send blobs": "the XMLHttpRequest of jsdom takes the blobs of its own window only",

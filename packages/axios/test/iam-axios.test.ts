@@ -401,6 +401,72 @@ for (const version of axiosVersions) {
       });
     });
 
+    describe("redirects of the fetch adapter are followed here", () => {
+      const onFetch = { adapter: "fetch" } as const;
+
+      test("no token goes to a strange origin, nor on from there, even back; cookies stay too", async () => {
+        await using scene = await startScene();
+        await using stranger = await record((_request, response) =>
+          response.writeHead(302, { location: `${home.origin}/back` }).end(),
+        );
+        await using home: Recorder = await record(({ path }, response) => {
+          const next: Record<string, string> = { "/start?a=1": "/again", "/again": `${stranger.origin}/x` };
+          const location = next[path];
+          if (location === undefined) response.end();
+          else response.writeHead(307, { location }).end();
+        });
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
+        const headers = { cookie: "c=1", "x-shape": "round" };
+        const { config } = await client.post(`${home.origin}/start`, "text", { params: { a: 1 }, headers });
+        const token = await tokenOf(scene.manager);
+        expect(authorizations(home)).toEqual([token, token, undefined]);
+        expect(home.received.map(({ path }) => path)).toEqual(["/start?a=1", "/again", "/back"]);
+        expect(stranger.received).toMatchObject([
+          { authorization: undefined, method: "POST", body: "text", headers: { "x-shape": "round" } },
+        ]);
+        expect(stranger.received[0]?.headers.cookie).toBeUndefined();
+        // The caller's own config, whatever became of the request.
+        expect(config).toMatchObject({ url: `${home.origin}/start`, params: { a: 1 }, data: "text" });
+        expect(config.fetchOptions).toBeUndefined();
+      });
+
+      test.for([{ maxRedirects: 0 }, { fetchOptions: { redirect: "manual" } }] as const)(
+        "%j gives the redirect to the caller",
+        async (config) => {
+          await using scene = await startScene();
+          await using home = await record((_request, response) =>
+            response.writeHead(302, { location: "/end" }).end(),
+          );
+          const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
+          const error = (await failure(client.get(home.origin, config as never))) as AxiosError;
+          expect(error.response?.status).toBe(302);
+          expect(home.received.length).toBe(1);
+        },
+      );
+
+      test("after twenty of them the request fails", async () => {
+        await using scene = await startScene();
+        await using home = await record((_request, response) =>
+          response.writeHead(302, { location: "/again" }).end(),
+        );
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
+        expect(String(await failure(client.get(home.origin)))).toContain("More than 20 redirects");
+        expect(home.received.length).toBe(21);
+      });
+
+      test("a request is replayed once, however many hops it has", async () => {
+        await using scene = await startScene();
+        await using home = await record(({ path }, response) => {
+          if (path === "/end" || home.received.length === 1) response.writeHead(401).end();
+          else response.writeHead(302, { location: "/end" }).end();
+        });
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
+        const error = (await failure(client.get(`${home.origin}/start`))) as AxiosError;
+        expect(error.response?.status).toBe(401);
+        expect(home.received.map(({ path }) => path)).toEqual(["/start", "/start", "/end"]);
+      });
+    });
+
     describe("bodies and streams", () => {
       test("a form of the platform is replayed whole, one of the form-data package never", async () => {
         await using scene = await startScene();

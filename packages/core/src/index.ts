@@ -36,7 +36,9 @@ export {
 } from "./origins.ts";
 export { type PasscodeGrantOptions, passcodeGrant } from "./passcode-grant.ts";
 export { type PasswordGrantOptions, passwordGrant } from "./password-grant.ts";
+export { type RedirectResponse, redirected, type SentRequest } from "./redirect.ts";
 export { type RefreshTokenGrantOptions, refreshTokenGrant } from "./refresh-token-grant.ts";
+export { isBrowser } from "./runtime.ts";
 export { conceal, type SecretSource } from "./secret.ts";
 export { type AuthorizedRequest, sendAuthorized } from "./send-authorized.ts";
 export { type SharedStoreOptions, sharedStore } from "./shared-store.ts";

@@ -1,11 +1,19 @@
 import { discard } from "./body.ts";
 import { parseUrl } from "./token-request.ts";
 
+/** What came back, as far as it tells of a redirect. */
+export interface RedirectResponse {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null | undefined };
+  /** Is discarded when there is a redirect. */
+  readonly body?: ReadableStream | null | undefined;
+}
+
 /** A request that was sent, as far as a redirect makes another one of it. */
 export interface SentRequest {
   readonly url: string;
   /** Undefined for one that was given as a URL. */
-  readonly request: Request | undefined;
+  readonly request?: Request | undefined;
   /** What was given beside it. */
   readonly init: RequestInit & { readonly headers: readonly [string, string][] };
   /** Whether its body can be sent again. */
@@ -24,14 +32,22 @@ const credential = /^((proxy-)?authorization|cookie|host)$/i;
  *
  * Errors: TypeError as Fetch has it, for a Location that cannot be gone to and for a body that is used up.
  * Source: https://fetch.spec.whatwg.org/#http-redirect-fetch
+ *
+ * @example
+ * ```ts
+ * import { redirected } from "@iam/core";
+ * export async function nextOf(url: string, response: Response) {
+ *   return redirected(response, { url, init: { headers: [] }, resendable: true });
+ * }
+ * ```
  */
 export async function redirected(
-  { status, headers, body }: Response,
+  { status, headers, body }: RedirectResponse,
   { url, request, init, resendable }: SentRequest,
 ): Promise<[string, RequestInit] | undefined> {
   // The status first: it costs a tenth of a look into the headers, and is enough for nearly every response.
-  const location = /^30[12378]$/.test(`${status}`) ? headers.get("location") : null;
-  if (location === null) return undefined;
+  const location = /^30[12378]$/.test(`${status}`) ? headers.get("location") : undefined;
+  if (location == null) return undefined;
   await discard(body);
   const from = new URL(url);
   const to = parseUrl(location, from);

@@ -1,6 +1,12 @@
 /**
  * Whether this code runs in a browser: a page, or a worker of one. There a secret is public, and redirects can only be
  * followed by the platform itself.
+ *
+ * @example
+ * ```ts
+ * import { isBrowser } from "@iam/core";
+ * export const redirect = isBrowser() ? "follow" : "manual";
+ * ```
  */
 export function isBrowser(): boolean {
   const scope = globalThis as { document?: unknown; location?: unknown; WorkerGlobalScope?: unknown };

@@ -1,5 +1,9 @@
+import { iamAxios } from "@iam/axios";
 import { apiKeyGrant, createTokenManager, systemClock, type WaitUntil } from "@iam/core";
 import { iamFetch } from "@iam/fetch";
+import { iamKy } from "@iam/ky";
+import axios from "axios";
+import ky from "ky";
 
 /** What runs in workerd: one manager for the isolate, as anybody would write it, and beside it what people write by hand. */
 interface Env {
@@ -60,6 +64,16 @@ async function answer(path: string, url: URL, env: Env, context: Context): Promi
       const init = { method: "POST", body: "text", headers, cf: { cacheTtl: 5 } };
       const fetch = iamFetch({ manager: managerOf(env), origins: [env.IAM] });
       return (await fetch(new Request(`${env.IAM}/resource`, init))).json();
+    }
+    case "/axios": {
+      const client = axios.create({ validateStatus: () => true });
+      iamAxios(client, { manager: managerOf(env), origins: [env.IAM] });
+      const { status, data, config, request } = await client.post(`${env.IAM}/resource?a=1`, "text");
+      return { status, method: data.method, body: data.body, asked: config.url, answered: request.url };
+    }
+    case "/ky": {
+      const options = { throwHttpErrors: false, ...iamKy({ manager: managerOf(env), origins: [env.IAM] }) };
+      return (await ky.get(`${env.IAM}/resource`, options)).status;
     }
     case "/platform": {
       // What the runtime's own redirects do with a header that the caller set.

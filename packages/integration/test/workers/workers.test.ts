@@ -10,7 +10,7 @@ beforeAll(async () => {
     entryPoints: [join(import.meta.dirname, "worker.ts")],
     bundle: true,
     format: "esm",
-    platform: "neutral",
+    platform: "browser",
     conditions: ["workerd", "worker", "browser"],
     write: false,
   });
@@ -117,17 +117,47 @@ describe.for(["2024-01-01", "2026-07-01"])("workerd with compatibility date %s",
     expect(it.emulator.counters.tokenRequests).toBeLessThanOrEqual(3);
   });
 
-  test("a redirect to another origin carries no token", { timeout: 30_000 }, async () => {
-    await using it = await isolate(date);
-    const other = await it.emulator.listen();
-    it.emulator.fault(
-      { kind: "redirect", location: `${other.url}/resource/elsewhere`, status: 307 },
-      { target: "resource" },
-    );
-    expect(await it.ask("/resource")).toEqual({ status: 200, value: 401 });
-    const elsewhere = it.emulator.log.filter(({ path }) => path === "/resource/elsewhere");
-    expect(elsewhere).toMatchObject([{ authorization: undefined }]);
-  });
+  test.for([
+    ["fetch", "/resource", 401],
+    ["ky", "/ky", 401],
+    ["axios", "/axios", expect.objectContaining({ status: 401 })],
+  ] as const)(
+    "a redirect of %s to another origin carries no token",
+    {
+      timeout: 30_000,
+    },
+    async ([, path, value]) => {
+      await using it = await isolate(date);
+      const other = await it.emulator.listen();
+      it.emulator.fault(
+        { kind: "redirect", location: `${other.url}/resource/elsewhere`, status: 307 },
+        { target: "resource" },
+      );
+      expect(await it.ask(path)).toEqual({ status: 200, value });
+      const elsewhere = it.emulator.log.filter(({ path }) => path === "/resource/elsewhere");
+      expect(elsewhere).toMatchObject([{ authorization: undefined }]);
+    },
+  );
+
+  test.for([
+    [307, { method: "POST", body: "text" }],
+    [302, { method: "GET", body: "" }],
+  ] as const)(
+    "axios follows a redirect (%i) on its own origin, with the token",
+    {
+      timeout: 30_000,
+    },
+    async ([status, sent]) => {
+      await using it = await isolate(date);
+      it.emulator.fault({ kind: "redirect", location: "/resource/there", status }, { target: "resource" });
+      const asked = `${it.emulator.url}/resource?a=1`;
+      const answered = `${it.emulator.url}/resource/there`;
+      expect(await it.ask("/axios")).toEqual({
+        status: 200,
+        value: { status: 200, ...sent, asked, answered },
+      });
+    },
+  );
 
   test.for([
     [307, { method: "POST", body: "text", path: "/resource/there" }],
