@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { inspect } from "node:util";
+import * as core from "@iam/core";
 import {
   apiKeyGrant,
   assumeGrant,
@@ -601,6 +602,10 @@ const markers: Record<string, string> = {
   staticTokenGrant: "there is no token",
   vpcInstanceGrant: "metadata-flavor",
 };
+
+test("each grant of core has its marker", () => {
+  expect(Object.keys(core).filter((name) => name.endsWith("Grant"))).toEqual(Object.keys(markers).sort());
+});
 
 test.for(Object.keys(markers))("%s drags in no other grant", async (name) => {
   const text = await bundled(name);

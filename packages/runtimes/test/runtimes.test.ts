@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { startRedisServer } from "@iam/conformance/redis-server";
 import { startEmulator } from "@iam/emulator";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -14,13 +14,10 @@ const packages = globSync("node_modules/@iam/*/package.json", { cwd: sandbox })
   .map((path) => path.split("/")[2] ?? "")
   .sort((a, b) => Number(b === "core") - Number(a === "core") || a.localeCompare(b));
 
-/** What a runtime without Node's own modules cannot do, and why. */
-const needsNode: Readonly<Record<string, string>> = {
-  credentials: "it reads files and the environment",
-  express: "Express stands on Node's HTTP server",
-  "ibm-sdk": "IBM's SDK core is for Node",
-  "store-redis": "Redis clients speak TCP by Node's sockets",
-};
+/** What works only where Node's own modules are; the page says why. */
+const needsNode = new Set(
+  globSync("src/checks/node/*.mjs", { cwd: sandbox }).map((path) => basename(path, ".mjs")),
+);
 
 const outcomes = new Map<string, Results>();
 const versions: string[] = [];
@@ -34,7 +31,7 @@ describe.each(runtimes)("the packed tarballs in $name", (runtime) => {
     versions.push(`${runtime.name} ${await runtime.version()}`);
   });
 
-  it.each(packages.filter((name) => !runtime.isWeb || needsNode[name] === undefined))(
+  it.each(packages.filter((name) => !runtime.isWeb || !needsNode.has(name)))(
     "@iam/%s passes its checks",
     (name) => {
       const checks = outcomes.get(runtime.name)?.[name] ?? {};
@@ -65,7 +62,7 @@ describe("CommonJS", () => {
 /** The table of the page: what passed where, by what the checks gave. */
 function tableOf(): string {
   const cell = (runtime: string, isWeb: boolean, name: string) => {
-    if (isWeb && needsNode[name] !== undefined) return "no";
+    if (isWeb && needsNode.has(name)) return "no";
     const checks = Object.values(outcomes.get(runtime)?.[name] ?? {});
     return checks.length > 0 && checks.every((outcome) => outcome === "ok") ? `${checks.length}` : "FAILS";
   };
@@ -85,6 +82,10 @@ it("the table in docs/runtimes.md is what was found", () => {
   const next = text.replace(/^\|[\s\S]*\|$/m, table);
   if (process.env.UPDATE) writeFileSync(page, next);
   expect(process.env.UPDATE ? next : text).toContain(table);
-  for (const [name, reason] of Object.entries(needsNode))
-    expect(text).toContain(`\`@iam/${name}\`: ${reason}`);
+  for (const name of needsNode) expect(text).toMatch(new RegExp(`^- \`@iam/${name}\`: \\S+ \\S+`, "m"));
+});
+
+it.each(["README.md", "llms.txt"])("every public package is listed in %s", (page) => {
+  const text = readFileSync(resolve(import.meta.dirname, "../../..", page), "utf8");
+  expect(packages.filter((name) => !text.includes(`(packages/${name}`))).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { globSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
@@ -57,7 +58,15 @@ function versionOf(name: string, from: string): string {
   return createRequire(from)(`${name}/package.json`).version;
 }
 
-async function bundle(contents: string, format: "esm" | "iife", conditions: string[]): Promise<string> {
+/** One module with the checks of all packages that need no more than web standards; `use` has them in `runWebChecks(place)`. */
+async function bundle(use: string, format: "esm" | "iife", conditions: string[]): Promise<string> {
+  const names = globSync("*.mjs", { cwd: join(sandbox, "src/checks") }).map((file) => file.slice(0, -4));
+  const imports = names.map((name, at) => `import { checks as c${at} } from "./checks/${name}.mjs";`);
+  const packages = names.map((name, at) => `${JSON.stringify(name)}: c${at}`);
+  const contents = `${imports.join("\n")}
+    import { runWebChecks as run } from "./web-main.mjs";
+    const runWebChecks = (place) => run({ ${packages} }, place);
+    ${use}`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(sandbox, "src"), sourcefile: "entry.mjs" },
     bundle: true,
@@ -78,8 +87,7 @@ function workerd(name: string, compatibilityFlags: string[]): Runtime {
     version: async () => versionOf("workerd", createRequire(import.meta.url).resolve("miniflare")),
     async run(place) {
       const script = await bundle(
-        `import { runWebChecks } from "./web-main.mjs";
-         export default { fetch: async (request) => Response.json(await runWebChecks(await request.json())) };`,
+        `export default { fetch: async (request) => Response.json(await runWebChecks(await request.json())) };`,
         "esm",
         ["workerd", "worker", "browser"],
       );
@@ -108,11 +116,11 @@ const edgeRuntime: Runtime = {
   isWeb: true,
   version: async () => versionOf("@edge-runtime/vm", import.meta.url),
   async run(place) {
-    const code = await bundle(
-      `import { runWebChecks } from "./web-main.mjs"; globalThis.runWebChecks = runWebChecks;`,
-      "iife",
-      ["edge-light", "worker", "browser"],
-    );
+    const code = await bundle("globalThis.runWebChecks = runWebChecks;", "iife", [
+      "edge-light",
+      "worker",
+      "browser",
+    ]);
     const vm = new EdgeVM();
     vm.evaluate(code);
     // Through text: what is made inside has other prototypes.
@@ -139,14 +147,9 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
       return version;
     },
     async run(place) {
-      const inPage = await bundle(
-        `import { runWebChecks } from "./web-main.mjs"; globalThis.runWebChecks = runWebChecks;`,
-        "esm",
-        ["browser"],
-      );
+      const inPage = await bundle("globalThis.runWebChecks = runWebChecks;", "esm", ["browser"]);
       const worker = await bundle(
-        `import { runWebChecks } from "./web-main.mjs";
-         self.addEventListener("message", (event) => {
+        `self.addEventListener("message", (event) => {
            event.waitUntil(runWebChecks(event.data).then((results) => event.ports[0].postMessage(results)));
          });
          self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));`,

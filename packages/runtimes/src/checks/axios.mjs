@@ -1,9 +1,9 @@
 import { iamAxios } from "@iam/axios";
-import axiosPackage from "axios";
-import { clientChecks } from "./clients.mjs";
+import axios from "axios";
+import { clientChecks } from "../client-checks.mjs";
 
-export const axios = clientChecks((manager, origins) => {
-  const instance = axiosPackage.create({ validateStatus: () => true });
+export const checks = clientChecks((manager, origins) => {
+  const instance = axios.create({ validateStatus: () => true });
   iamAxios(instance, { manager, origins });
   return async (url) => (await instance.get(url)).status;
 });

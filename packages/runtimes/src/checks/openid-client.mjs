@@ -1,7 +1,7 @@
 import { discoverIam, openidTransport } from "@iam/openid-client";
 import { counters, expect } from "../scene.mjs";
 
-export const openidClient = {
+export const checks = {
   async "discovery and exchange"(scene) {
     const configuration = await discoverIam(scene.iam);
     const before = await counters(scene);

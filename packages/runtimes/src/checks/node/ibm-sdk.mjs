@@ -1,6 +1,6 @@
 import { iamAuthenticator } from "@iam/ibm-sdk";
 import sdk from "ibm-cloud-sdk-core";
-import { clientChecks } from "./clients.mjs";
+import { clientChecks } from "../../client-checks.mjs";
 
 /** What IBM's generator makes for each of its services. */
 class Service extends sdk.BaseService {
@@ -10,7 +10,7 @@ class Service extends sdk.BaseService {
   }
 }
 
-export const ibmSdk = clientChecks((manager, origins) => async (url) => {
+export const checks = clientChecks((manager, origins) => async (url) => {
   const { origin, pathname } = new URL(url);
   const authenticator = iamAuthenticator({ manager, origins });
   return (await new Service({ authenticator, serviceUrl: origin }).read(pathname)).status;

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { iamExpress } from "@iam/express";
-import expressPackage from "express";
-import { clientChecks } from "./clients.mjs";
+import express from "express";
+import { clientChecks } from "../../client-checks.mjs";
 
-export const express = clientChecks((manager, origins) => async (url) => {
-  const app = expressPackage();
+export const checks = clientChecks((manager, origins) => async (url) => {
+  const app = express();
   let failure;
   app.use(iamExpress({ manager, origins, lazy: true }));
   app.get("/", async (req, res) => {
