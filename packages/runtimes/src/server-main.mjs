@@ -9,7 +9,12 @@ const packages = {};
 for (const folder of ["checks", "checks/node"]) {
   for (const file of readdirSync(new URL(folder, import.meta.url))) {
     const [, name] = /^(.+)\.mjs$/.exec(file) ?? [];
-    if (name) packages[name] = (await import(`./${folder}/${file}`)).checks;
+    if (!name) continue;
+    // A package that cannot be loaded fails alone.
+    packages[name] = await import(`./${folder}/${file}`).then(
+      ({ checks }) => checks,
+      (error) => ({ load: () => Promise.reject(error) }),
+    );
   }
 }
 console.log(JSON.stringify(await runChecks(packages, { iam, apiKey, redis })));
