@@ -99,7 +99,10 @@ async function readBody(response: Response): Promise<string> {
   return new Blob(chunks).text();
 }
 
-/** What to do about no answer, where the grant has no words of its own. A function: minifiers put its text where it is called. */
+/**
+ * What to do about no answer, where the grant has no words of its own. A function: minifiers put its text where it is
+ * called.
+ */
 export function checkNetwork(): string {
   return "check network, DNS, proxy and TLS";
 }
