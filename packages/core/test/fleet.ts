@@ -30,6 +30,20 @@ for (const name of methods) {
   });
 }
 
+/** An answer of the token endpoint with that status. */
+export const failing =
+  (status: number, fields: { retryAfter?: string } = {}) =>
+  () =>
+    tokenResponse({
+      status,
+      body: JSON.stringify({ errorCode: status === 400 ? "BXNIM0415E" : undefined }),
+      ...fields,
+    });
+/** No answer at all. */
+export const unreachable = () => {
+  throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
+};
+
 /** Lets every promise that can settle do so. */
 export async function settle(): Promise<void> {
   for (let quiet = 0; quiet < 3; quiet++) {
