@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { createFleet, failing, settle, unreachable } from "./fleet.ts";
+import { createFleet, failing, unreachable } from "./fleet.ts";
+import { settle } from "./settle-ciphering.ts";
 
 describe("failures are shared", () => {
   test("a refused key is asked about once in half a minute by the whole fleet", async () => {

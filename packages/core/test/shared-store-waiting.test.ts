@@ -6,7 +6,8 @@ import {
   type TokenStore,
   tokenResponse,
 } from "../src/index.ts";
-import { createFleet, settle } from "./fleet.ts";
+import { createFleet } from "./fleet.ts";
+import { settle } from "./settle-ciphering.ts";
 
 const throwing = () => {
   throw new Error("gone");

@@ -9,7 +9,8 @@ import {
   type TokenManagerEvent,
   tokenResponse,
 } from "../src/index.ts";
-import { apiKey, createFleet, failing, settle, unreachable } from "./fleet.ts";
+import { apiKey, createFleet, failing, unreachable } from "./fleet.ts";
+import { settle } from "./settle-ciphering.ts";
 import { virtualClock, watch } from "./virtual-world.ts";
 
 const pepper = crypto.getRandomValues(new Uint8Array(32));
