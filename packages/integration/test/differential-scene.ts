@@ -6,7 +6,7 @@ import { type Configuration, type Outcome, official, ours, outcomeOf } from "./c
 import { type RecordedEmulator, recordedEmulator } from "./recorded-emulator.ts";
 
 /** What both talk to. */
-export let recorded: RecordedEmulator;
+let recorded: RecordedEmulator;
 beforeAll(async () => {
   recorded = await recordedEmulator();
 });
