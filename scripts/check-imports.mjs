@@ -23,14 +23,11 @@ for (const path of globSync("packages/*/package.json", { cwd: root }).sort()) {
   const manifest = JSON.parse(readFileSync(join(root, path), "utf8"));
   if (manifest.private) continue;
   const { name, dependencies = {}, peerDependencies = {} } = manifest;
-  if (manifest.sideEffects !== false) problems.push(`${name}: sideEffects must be false`);
   const allowed = new Set([name, "@iam/core", ...(standsOn[name] ?? [])]);
   for (const each of Object.keys(dependencies))
     if (each.startsWith("@iam/") && !allowed.has(each)) problems.push(`${name} must not depend on ${each}`);
   for (const [subpath, target] of Object.entries(manifest.exports)) {
     if (typeof target === "string") continue;
-    const [first] = Object.keys(target);
-    if (first !== "types") problems.push(`${name}: types must come first in exports["${subpath}"]`);
     entries++;
     const { metafile, errors } = await build({
       stdin: {

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
 const has = (command) => spawnSync("sh", ["-c", `command -v ${command}`]).status === 0;
-const wanted = ["redis-server", "chromium"];
+const wanted = ["redis-server", "chromium", "git"];
 const isThere = (name) => has(name) || (name === "chromium" && existsSync(process.env.CHROMIUM_PATH ?? ""));
 const missing = wanted.filter((name) => !isThere(name));
 

@@ -1,5 +1,6 @@
 import { type ClientOptions, clientReader } from "./client-options.ts";
 import { definedFields, type Grant } from "./grant.ts";
+import { requireOptions } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 import { buildTokenRequest } from "./token-request.ts";
 
@@ -27,6 +28,7 @@ export interface ApiKeyGrantOptions extends ClientOptions {
  * ```
  */
 export function apiKeyGrant(apiKey: SecretSource, options: ApiKeyGrantOptions = {}): Grant {
+  requireOptions("apiKeyGrant", options);
   const { clientId, scope, account } = options;
   const client = clientReader(options);
   return {

@@ -1,9 +1,9 @@
 import { discard, isReplayableBody, isReplayableRequest } from "./body.ts";
 import { configError } from "./errors.ts";
 import { type OriginOptions, type OriginRules, originRules } from "./origins.ts";
-import { maxRedirects, redirectHeaders, redirectTarget } from "./redirect.ts";
+import { maxRedirects, redirected } from "./redirect.ts";
 import { isBrowser } from "./runtime.ts";
-import { afterRefusal } from "./send-authorized.ts";
+import { replacementFor } from "./send-authorized.ts";
 import type { Token } from "./token.ts";
 import { requireTokenManager, type TokenManager } from "./token-manager.ts";
 import type { WaitUntil } from "./token-manager-options.ts";
@@ -34,23 +34,8 @@ export interface AuthorizedFetchOptions extends OriginOptions {
 /** What we made of a fetch: wrapping it again starts from here. */
 interface Wrapper {
   readonly manager: TokenManager;
-  readonly origins: OriginRules;
+  readonly rules: readonly OriginRules[];
   readonly fetch: Fetch;
-}
-
-/** One request of a caller on its way, with the redirects that are followed. */
-interface Trip {
-  /** Undefined for one that was given as a URL, or that left its body behind at a redirect. */
-  request: Request | undefined;
-  /** What is sent beside the request; its headers are without a token. */
-  own: RequestInit & { headers: [string, string][] };
-  target: string;
-  /** That of `target`. */
-  origin: string;
-  readonly follows: boolean;
-  readonly signal: AbortSignal | undefined;
-  /** For a replay, or to where a redirect leads. */
-  resendable: boolean;
 }
 
 const wrappers = new WeakMap<Fetch, Wrapper>();
@@ -75,20 +60,21 @@ const wrappers = new WeakMap<Fetch, Wrapper>();
  * ```
  */
 export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalThis.fetch {
-  const {
+  let {
+    manager,
     name = "authorizedFetch",
+    fetch = platformFetch,
     replay = true,
     waitUntil,
     isReplayable = isReplayableRequest,
   } = options ?? {};
-  let { fetch = platformFetch } = options ?? {};
-  const manager = requireTokenManager(options?.manager, name);
+  requireTokenManager(manager, name);
   if (typeof fetch !== "function") throw configError(`${name}: fetch is no function.`);
-  let origins = originRules(options);
+  const rules = [originRules(options)];
   const inner = wrappers.get(fetch);
   if (inner?.manager === manager) {
     fetch = inner.fetch;
-    origins = bothOf(origins, inner.origins);
+    rules.push(...inner.rules);
   }
 
   const browser = isBrowser();
@@ -98,108 +84,80 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   let held: Token | undefined;
   let bearer = "";
 
-  /** Undefined: no token goes on it, and it is sent as the caller made it, redirects being the platform's business. */
-  function begin(input: RequestInfo | URL, init: RequestInit | undefined): Trip | undefined {
+  /**
+   * Sends a request with a token, or as it was made where none may go: redirects are then the platform's business. What a
+   * redirect makes of a request is sent by this function again, and so is the replay, with its `replacement` of the token: one
+   * rule for all. One replay for one request of the caller, however many hops it has.
+   */
+  async function send(
+    input: RequestInfo | URL,
+    init: RequestInit | undefined,
+    redirects: number,
+    mayReplay: boolean,
+    replacement?: Token,
+  ): Promise<Response> {
     // A Request as the second argument is read like an init by the platform; here it becomes the first.
     const request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
     const own: RequestInit = isRequest(init) ? {} : { ...init };
     const headers = headerPairs(own.headers ?? request?.headers);
-    if (headers.some(([name]) => /^authorization$/i.test(name))) return undefined;
+    if (headers.some(([name]) => /^authorization$/i.test(name))) return fetch(input, init);
     let target = `${request?.url ?? input}`;
     if (home === undefined || !target.startsWith(home) || target[home.length] !== "/") {
       const url = parseUrl(target, globalThis.location?.href);
       // Not a URL: the platform has its own words for that.
-      if (url === undefined || !origins.judge(url).allowed) return undefined;
+      if (url === undefined) return fetch(input, init);
+      const mayPass = redirects > 0 || undefined;
+      if (rules.map(({ judge }) => judge(url, { mayPass }).allowed).includes(false))
+        return fetch(input, init);
       target = url.href;
       home = url.origin;
     }
-    const redirect = own.redirect ?? request?.redirect ?? "follow";
-    const follows = redirect === "follow" && !browser;
-    return {
-      request,
-      own: { ...own, headers, redirect: follows ? "manual" : redirect },
-      target,
-      origin: home,
-      follows,
-      signal: own.signal ?? request?.signal,
-      resendable:
-        request && !own.body ? request.body === null || isReplayable(request) : isReplayableBody(own.body),
-    };
-  }
+    const origin = home;
+    const wanted = own.redirect ?? request?.redirect ?? "follow";
+    const follows = wanted === "follow" && !browser;
+    const signal = own.signal ?? request?.signal;
+    const source = own.body ?? request;
+    const resendable = isRequest(source)
+      ? source.body === null || isReplayable(source)
+      : isReplayableBody(source);
 
-  function send({ request, own, target, resendable }: Trip, token: Token | undefined): Promise<Response> {
-    if (token !== held && token !== undefined) {
+    const token = replacement ?? manager.peek() ?? (await manager.getToken({ signal, waitUntil }));
+    if (token !== held) {
       held = token;
       bearer = `Bearer ${token.accessToken}`;
     }
-    // A copy that nobody else sees but the fetch that is sent with.
-    const init = token ? { ...own, headers: [...own.headers, ["authorization", bearer]] } : own;
-    return fetch(
-      (resendable && request?.body !== null ? request?.clone() : request) ?? target,
-      init as RequestInit,
-    );
-  }
+    const kept = resendable && request?.body !== null ? request?.clone() : request;
+    const response = await fetch(kept ?? target, {
+      ...own,
+      // A copy that nobody else sees but the fetch that is sent with.
+      headers: [...headers, ["authorization", bearer]],
+      redirect: follows ? "manual" : wanted,
+    });
 
-  const wrapped: Fetch = async (input, init) => {
-    const trip = begin(input, init);
-    if (trip === undefined) return fetch(input, init);
-    const token = manager.peek() ?? (await manager.getToken({ signal: trip.signal, waitUntil }));
-    const response = await send(trip, token);
-    if (response.status > 299) return goOn(trip, token, response);
-    manager.accepted(token, trip.origin);
-    return response;
-  };
-
-  /** What follows a 401 or a redirect. */
-  async function goOn(trip: Trip, token: Token | undefined, response: Response): Promise<Response> {
-    // One replay for one request of the caller, however many hops it has.
-    let replayed = !replay;
-    for (let redirects = 0; ; redirects++) {
-      const { origin, own, request, resendable, signal } = trip;
-      // A platform that followed redirects may have dropped the token on the way.
-      const isUnauthorized = ({ status, redirected, url }: Response) =>
-        status === 401 && (!redirected || parseUrl(url)?.origin === origin);
-      if (token && isUnauthorized(response)) {
-        const refused = { token, response, origin, send: (other: Token) => send(trip, other) };
-        const replayable = !replayed && resendable;
-        replayed = true;
-        response = await afterRefusal(
-          { manager, replayable, signal, waitUntil, isUnauthorized, discard: discardBody },
-          refused,
-        );
-      } else if (token) manager.accepted(token, origin);
-      const method = (own.method ?? request?.method ?? "GET").toUpperCase();
-      const hop = trip.follows ? redirectTarget(response, trip.target, method) : undefined;
-      if (hop === undefined) return redirects > 0 ? markRedirected(response) : response;
-      await discardBody(response);
-      if (redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
-      if (hop.keepsBody && !resendable) {
-        throw new TypeError(
-          `Redirect (${response.status}) of a body that cannot be sent again: give text or bytes.`,
-        );
+    // A platform that followed redirects may have dropped the token on the way.
+    if (response.status !== 401 || (response.redirected && !response.url.startsWith(`${origin}/`)))
+      manager.accepted(token, origin);
+    else if (!replacement) {
+      const replayable = mayReplay && resendable;
+      const other = await replacementFor(token, { manager, origin, replayable, signal, waitUntil });
+      if (other) {
+        await discard(response.body);
+        return send(request ?? target, own, redirects, false, other);
       }
-      trip.target = hop.url.href;
-      trip.origin = hop.url.origin;
-      trip.own = { ...own, method: hop.method, headers: redirectHeaders(own.headers, hop) };
-      if (hop.keepsBody) trip.request &&= new Request(hop.url, request);
-      else {
-        trip.own = { ...settingsOf(request), ...trip.own, body: null };
-        trip.request = undefined;
-        trip.resendable = true;
-      }
-      // An origin that may not have the token must not choose what is sent with one either.
-      token &&= origins.judge(hop.url, { mayPass: true }).allowed
-        ? await manager.getToken({ signal, waitUntil })
-        : undefined;
-      response = await send(trip, token);
     }
-  }
-  wrappers.set(wrapped, { manager, origins, fetch });
-  return wrapped;
-}
+    if (response.status < 300 || !follows) return response;
 
-function discardBody({ body }: Response): Promise<void> {
-  return discard(body);
+    const next = await redirected(response, { url: target, request, init: { ...own, headers }, resendable });
+    if (!next) return response;
+    if (redirects === maxRedirects) throw new TypeError(`More than ${maxRedirects} redirects`);
+    const answer = await send(...next, redirects + 1, mayReplay);
+    // The platform marks it so, too.
+    return Object.defineProperty(answer, "redirected", { value: true, configurable: true });
+  }
+
+  const wrapped: Fetch = (input, init) => send(input, init, 0, replay);
+  wrappers.set(wrapped, { manager, rules, fetch });
+  return wrapped;
 }
 
 /** A copy, each header a name and a value, as Fetch takes them. */
@@ -209,34 +167,8 @@ function headerPairs(headers: HeadersInit = []): [string, string][] {
     : Object.entries(headers);
 }
 
-/** The rules that allow what both allow, and refuse what either refuses. */
-function bothOf(outer: OriginRules, inner: OriginRules): OriginRules {
-  return {
-    judge(...args) {
-      const verdict = outer.judge(...args);
-      const other = inner.judge(...args);
-      return verdict.allowed ? other : verdict;
-    },
-  };
-}
-
-/** What a Request says besides URL, method, headers and body. */
-function settingsOf(request: Request | undefined): RequestInit {
-  const settings: Record<string, unknown> = {};
-  for (const key of ["cache", "credentials", "integrity", "keepalive", "referrerPolicy", "signal"] as const) {
-    // Not every runtime has them all, and some throw on what they do not have.
-    if (request?.[key] !== undefined) settings[key] = request[key];
-  }
-  return settings;
-}
-
 /** By its shape: several runtimes have more than one Request class. */
 function isRequest(value: unknown): value is Request {
   // The first question is for speed: a text has to be asked for `clone` by way of its prototype.
   return typeof value === "object" && typeof (value as Request | null)?.clone === "function";
-}
-
-/** A response that was come to by redirects says so, as one of the platform does. */
-function markRedirected(response: Response): Response {
-  return Object.defineProperty(response, "redirected", { value: true, configurable: true });
 }

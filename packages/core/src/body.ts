@@ -12,13 +12,13 @@ const maxKeptBytes = 1_048_576;
  * ```
  */
 export function isReplayableBody(body: unknown): boolean {
-  if (body === undefined || body === null || typeof body === "string") return true;
-  if (typeof body !== "object") return false;
-  if (ArrayBuffer.isView(body)) return true;
+  if (body === undefined || body === null || typeof body === "string" || ArrayBuffer.isView(body))
+    return true;
+  const tag = Object.prototype.toString.call(body);
   // Several tags are also worn by look-alikes from other packages; a real one has no `pipe` and is no async iterable.
-  if ("pipe" in body || Symbol.asyncIterator in body) return false;
-  return /^\[object (ArrayBuffer|SharedArrayBuffer|Blob|File|FormData|URLSearchParams)\]$/.test(
-    Object.prototype.toString.call(body),
+  return (
+    /^\[object (ArrayBuffer|SharedArrayBuffer|Blob|File|FormData|URLSearchParams)\]$/.test(tag) &&
+    !("pipe" in (body as object) || Symbol.asyncIterator in (body as object))
   );
 }
 
@@ -30,7 +30,7 @@ export function isReplayableRequest(request: Request): boolean {
   // Some browsers do not have `body`; a request without one is then known by its method only.
   if (request.body === null || /^(GET|HEAD)$/.test(request.method)) return true;
   const length = request.headers.get("content-length") ?? "";
-  return /^\d{1,9}$/.test(length) && Number(length) <= maxKeptBytes;
+  return /^\d+$/.test(length) && Number(length) <= maxKeptBytes;
 }
 
 /** Frees what a body holds that nobody will read to its end. */

@@ -42,9 +42,9 @@ export const systemClock: Clock = {
   wallNow: () => Date.now(),
   monotonicNow: () => performance.now(),
   setTimer(run, delayMs, { background }) {
-    // Browsers give a number, Node an object: `unref` is there only where it means something.
+    // `unref` is there only where it means something: browsers give a number, Node an object.
     const timer: unknown = setTimeout(run, delayMs);
-    if (background && typeof timer === "object") (timer as { unref?: () => void }).unref?.();
+    if (background) (timer as { unref?: () => void }).unref?.();
     return () => clearTimeout(timer as ReturnType<typeof setTimeout>);
   },
 };

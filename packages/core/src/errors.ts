@@ -1,7 +1,8 @@
 /**
  * What went wrong, for programs. A code never changes its meaning within a major version.
  *
- * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong, or a function that was passed in threw (then `retryable` is true).
+ * - `ERR_IAM_CONFIG`: an option, a key or a call is wrong, or a function that was passed in threw
+ *   or gave nothing in time (then `retryable` is true).
  * - `ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE`: no usable answer came from the token endpoint (network, deadline, 429, 5xx).
  * - `ERR_IAM_TOKEN_ENDPOINT_REFUSED`: the token endpoint answered and refused.
  * - `ERR_IAM_TOKEN_RESPONSE_INVALID`: the token endpoint answered 200 with something that is not a token response.
@@ -113,8 +114,9 @@ export function configError(message: string, options?: IamErrorOptions): IamErro
   return new IamError("ERR_IAM_CONFIG", message, options);
 }
 
-/** The error for a function of the caller's that threw. */
+/** The error for a function of the caller's that threw; what is one of ours already stays as it is. */
 export function threw(what: string, cause: unknown): IamError {
+  if (isIamError(cause)) return cause;
   return configError(`${what} threw ${errorWord(cause)}; more is not shown, it may hold a secret.`, {
     cause,
     retryable: true,
@@ -129,9 +131,7 @@ export function threw(what: string, cause: unknown): IamError {
  */
 function cleanCause(cause: unknown): Error {
   if (isIamError(cause)) return cause;
-  const clean = new Error(errorWord(cause));
-  clean.name = word(cause, "name") ?? "Error";
-  return clean;
+  return Object.assign(new Error(errorWord(cause)), { name: word(cause, "name") ?? "Error" });
 }
 
 /** The code of a foreign error, looked for down its causes, else its name; only when it looks like an identifier. */

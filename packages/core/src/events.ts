@@ -81,10 +81,9 @@ export function inBackground(
   promise: Promise<unknown>,
   waitUntil: ((promise: Promise<unknown>) => void) | undefined,
 ): void {
-  const settled = promise.catch(() => {});
-  try {
-    waitUntil?.(settled);
-  } catch {
-    // A runtime that takes no more work: what dies with the request is begun again by another.
-  }
+  // One that takes no more work throws: what dies with the request is begun again by another.
+  tell(
+    waitUntil,
+    promise.catch(() => {}),
+  );
 }

@@ -23,10 +23,8 @@ export interface ExchangeRun extends Scope {
   maxAttempts: number;
   /** The secret that it sends: a refusal is remembered for that one only. */
   secret?: string;
-  /** The secret could not be read: the token endpoint is not to blame. */
-  secretFailed?: boolean;
-  /** Where it asked last. */
-  url?: string;
+  /** The secret has been asked for and is not there, or could not be read: the token endpoint is not to blame. */
+  lacksSecret?: boolean;
   /** What is left of the overall deadline, when some of it was spent before; milliseconds. */
   deadlineMs?: number;
   /** How long to leave the token endpoint alone after the failure, when a store knows; milliseconds. */

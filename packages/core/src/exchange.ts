@@ -1,8 +1,8 @@
 import { createBudget } from "./budget.ts";
 import { after } from "./deadline.ts";
-import { configError, isIamError, threw } from "./errors.ts";
+import { configError, type IamError, threw } from "./errors.ts";
 import type { Exchange, ExchangeRun } from "./exchange-run.ts";
-import type { ExchangeContext } from "./grant.ts";
+import type { ExchangeContext, Grant } from "./grant.ts";
 import { retryDelayMs } from "./retry.ts";
 import type { TokenManagerConfig } from "./token-manager-options.ts";
 import { parseUrl, requireSecure, type TokenRequest } from "./token-request.ts";
@@ -14,39 +14,6 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
   const { clock, grant, tokenEndpoint, transport, random, deadlineMs, attemptDeadlineMs } = config;
   const spend = createBudget(config.maxTokenRequestsPerMinute);
 
-  async function readSecret(run: ExchangeRun): Promise<string> {
-    if (!grant.secret) throw configError(`The grant ${grant.kind} has no secret.`);
-    try {
-      // A store that goes by the secret has read it for this exchange already.
-      run.secret ??= await grant.secret();
-      return run.secret;
-    } catch (error) {
-      run.secretFailed = true;
-      throw error;
-    }
-  }
-
-  /**
-   * Runs a task under a deadline. When the time is up its signal aborts, and the promise rejects whether or not the signal is
-   * heeded: no answer came.
-   */
-  function withDeadline<T>(
-    run: ExchangeRun,
-    ms: number,
-    task: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const controller = new AbortController();
-    return new Promise((resolve, reject) => {
-      const noAnswer = () => unreachable(run.url ?? tokenEndpoint, undefined, `after ${ms / 1000} s`);
-      const leave = after(run, ms, (reason = noAnswer()) => {
-        reject(reason);
-        controller.abort(reason);
-      });
-      // The task may throw at once.
-      Promise.resolve(controller.signal).then(task).then(resolve, reject).finally(leave);
-    });
-  }
-
   return async (run, held) => {
     const totalMs = run.deadlineMs ?? deadlineMs;
     const endsAt = clock.monotonicNow() + totalMs;
@@ -54,17 +21,37 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
     // Asked for once: a grant may become another sort when its one-time value has been sent.
     const isSafe = grant.retry === "safe";
     let secret: Promise<string> | undefined;
+    /** Where it asked last. */
+    let askedAt = tokenEndpoint;
+
+    /**
+     * Runs a task under a deadline. When the time is up its signal aborts, and the promise rejects whether or not the signal
+     * is heeded.
+     */
+    function withDeadline<T>(ms: number, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+      const controller = new AbortController();
+      return new Promise((resolve, reject) => {
+        const timeIsUp = () =>
+          run.lacksSecret ? lateSecret(grant, ms) : unreachable(askedAt, undefined, `after ${ms / 1000} s`);
+        const leave = after(run, ms, (reason = timeIsUp()) => {
+          reject(reason);
+          controller.abort(reason);
+        });
+        // The task may throw at once.
+        Promise.resolve(controller.signal).then(task).then(resolve, reject).finally(leave);
+      });
+    }
 
     async function send(request: TokenRequest, signal: AbortSignal): Promise<TokenResponse> {
       const { url } = request;
-      run.url = url;
+      askedAt = url;
       requireSecure(parseUrl(url), "A token request to", grant.allowInsecure ? grant : config);
       for (let made = 1; ; made++) {
         // Over meanwhile, in a pause or while the secret was read: this could be a second request in flight. Timers may be late.
         if (signal.aborted || remainingMs() <= 0) throw unreachable(url, signal.reason, "too late");
         try {
           spend(clock.monotonicNow());
-          const response = await withDeadline(run, Math.min(attemptDeadlineMs, remainingMs()), (signal) =>
+          const response = await withDeadline(Math.min(attemptDeadlineMs, remainingMs()), (signal) =>
             transport(request, { signal }),
           );
           const failure = parseTokenErrorResponse(response, url, clock.wallNow());
@@ -82,19 +69,36 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
 
     try {
       return parseTokenResponse(
-        await withDeadline(run, totalMs, (signal) =>
+        await withDeadline(totalMs, (signal) =>
           grant.exchange({
             tokenEndpoint,
             previous: held?.token,
             signal,
             send: (request) => send(request, signal),
-            secret: () => (secret ??= readSecret(run)),
+            secret: () => (secret ??= readSecret(grant, run)),
             source,
           }),
         ),
       );
     } catch (error) {
-      throw isIamError(error) ? error : threw(`The grant ${grant.kind}, or a function of it,`, error);
+      throw threw(`The grant ${grant.kind}, or a function of it,`, error);
     }
   };
+}
+
+/** The secret of a grant. A store that goes by it has read it for this exchange already. */
+export async function readSecret(grant: Grant, run: ExchangeRun): Promise<string> {
+  if (!grant.secret) throw configError(`The grant ${grant.kind} has no secret.`);
+  run.lacksSecret = true;
+  run.secret ??= await grant.secret();
+  run.lacksSecret = false;
+  return run.secret;
+}
+
+/** The error for a secret that is not there when the time is up: nobody has been asked. */
+export function lateSecret(grant: Grant, ms: number): IamError {
+  return configError(
+    `The grant ${grant.kind} has no secret after ${ms / 1000} s: check what the function that gives it waits for.`,
+    { retryable: true },
+  );
 }

@@ -6,6 +6,6 @@ export interface Flight<Result> extends ExchangeRun {
   readonly sequence: number;
   /** What it will give. */
   readonly result: Promise<Result>;
-  /** Signs of life: its timers live in the request that began it, and end with it. */
-  beats: number;
+  /** Another one after each sign of life: its timers live in the request that began it, and end with it. */
+  stopBeating: () => void;
 }

@@ -65,7 +65,7 @@ export function serviceUrl(what: string, url: unknown): string {
 
 /** Checks that there are options. Errors: `ERR_IAM_CONFIG` that says where they are missing. */
 export function requireOptions(what: string, value: unknown): void {
-  if (typeof value !== "object" || value === null) throw configError(`${what} needs an object of options.`);
+  if (!value || typeof value !== "object") throw configError(`${what} needs an object of options.`);
 }
 
 /** Checks that a value is a grant. Errors: `ERR_IAM_CONFIG` that says where one is missing. */

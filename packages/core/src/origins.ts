@@ -85,17 +85,16 @@ export function originRules({
   origins = ibmCloud,
   otherOrigins = "refuse",
 }: OriginOptions = {}): OriginRules {
-  if (!Array.isArray(origins) || origins.length === 0) throw notAnOrigin(undefined);
   if (!/^(refuse|pass)$/.test(otherOrigins)) throw configError('otherOrigins is "refuse" or "pass".');
-  const listed: readonly string[] = [...origins];
-  const patterns = listed.map(readPattern);
+  const listed: readonly unknown[] =
+    Array.isArray(origins) && origins.length > 0 ? [...origins] : [undefined];
+  const allowing = new RegExp(`^(${listed.map(readPattern).join("|")})/`);
   return {
     judge(target, { mayPass = otherOrigins === "pass" } = {}) {
       // One parse: the verdict and the request must not read the same text differently.
       const url = parseUrl(`${target}`);
-      // Not the member origin: that of a blob: URL is the one of the URL inside.
-      const origin = `${url?.protocol}//${url?.host}`;
-      const allowed = !!url && !hasCredentials(url) && patterns.some((pattern) => pattern.test(origin));
+      // The text from its first letter: credentials before the host, or blob: before the scheme, are no part of an origin.
+      const allowed = !!url && allowing.test(url.href);
       if (!url || !(allowed || mayPass)) throw notAllowed(url, listed);
       return { allowed, url };
     },
@@ -109,8 +108,8 @@ const wildcardHost = /^([^.:]+\.)+[^.:\d][^.:]*$/;
 const hostOfAnybody =
   /^(?!s3(\.(?!s3)[a-z\d-]+){1,3}\.cloud-object-storage\.appdomain)(.+\.)?appdomain\.cloud$/;
 
-/** What matches the origins that a pattern allows. */
-function readPattern(pattern: unknown): RegExp {
+/** What matches the origins that a pattern allows, as they stand in a URL before the slash. */
+function readPattern(pattern: unknown, index: number): string {
   const text = typeof pattern === "string" ? pattern : "";
   const isWildcard = text.includes("*");
   const url = parseUrl(text.replace("*.", ""));
@@ -119,22 +118,19 @@ function readPattern(pattern: unknown): RegExp {
     !/^https?:\/\/(\*\.)?[^\s/\\@?#*]+\/?$/.test(text) ||
     !isSecure(url) ||
     (isWildcard ? !wildcardHost.test(url.host) : url.hostname.endsWith("."))
-  )
-    throw notAnOrigin(url);
+  ) {
+    // Which one, not what: it may be a secret in the wrong place.
+    throw configError(
+      `origins[${index}] is not like "https://host:8443", "https://*.two.labels" or "http://localhost" (no path).`,
+    );
+  }
   const { protocol, host } = url;
   if (isWildcard && hostOfAnybody.test(host))
     throw configError(`Anybody may host under ${host}: list exact origins, or ibmOrigins.objectStorage.`);
-  return new RegExp(`^${protocol}//${isWildcard ? "([^.]+\\.)+" : ""}${host.replace(/\W/g, "\\$&")}$`);
+  return `${protocol}//${isWildcard ? "([^./@]+\\.)+" : ""}${host.replace(/\W/g, "\\$&")}`;
 }
 
-/** Nothing is shown of credentials and of what is no URL: it may be a secret in the wrong place. */
-function notAnOrigin(url: URL | undefined): IamError {
-  return configError(
-    `origins: ${url?.host ? `"${url.protocol}//${url.host}"` : "a member"} is not like "https://host:8443", "https://*.two.labels" or "http://localhost".`,
-  );
-}
-
-function notAllowed(url: URL | undefined, origins: readonly string[]): IamError {
+function notAllowed(url: URL | undefined, origins: readonly unknown[]): IamError {
   const problem = !url
     ? "has no absolute URL"
     : hasCredentials(url)

@@ -2,7 +2,7 @@ import { type ClientOptions, givenOrPublicClient } from "./client-options.ts";
 import { formExchange } from "./form-exchange.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { oneTime } from "./one-time.ts";
-import { requireText } from "./option-rules.ts";
+import { requireOptions, requireText } from "./option-rules.ts";
 import { type SecretSource, secretReader } from "./secret.ts";
 
 /** Options of {@link passcodeGrant}. Default client: `bx` with the secret `bx`, the public one of IBM's command line. */
@@ -29,6 +29,7 @@ export interface PasscodeGrantOptions extends ClientOptions {
  * ```
  */
 export function passcodeGrant(passcode: SecretSource, options: PasscodeGrantOptions = {}): Grant {
+  requireOptions("passcodeGrant", options);
   const { account } = options;
   const client = givenOrPublicClient(options);
   requireText("passcodeGrant", options, { optional: ["account"] });

@@ -4,8 +4,5 @@
  */
 export function isBrowser(): boolean {
   const scope = globalThis as { document?: unknown; location?: unknown; WorkerGlobalScope?: unknown };
-  return (
-    typeof scope.location === "object" &&
-    (scope.document !== undefined || scope.WorkerGlobalScope !== undefined)
-  );
+  return !!(scope.location && (scope.document || scope.WorkerGlobalScope));
 }

@@ -50,15 +50,14 @@ export function secretReader(
   what: string,
   unfit: RegExp = /^[\s{"'`]|[\s}"'`]$|\p{Cc}/u,
 ): () => string | Promise<string> {
-  if (typeof source === "function") return async () => checkSecret(await source(), what, unfit);
-  const value = checkSecret(source, what, unfit);
+  // Says what is wrong with it, never what it is.
+  const checked = (value: unknown) => {
+    if (typeof value === "string" && value && !unfit.test(value)) return value;
+    throw configError(
+      `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has control characters, or white space, quotes or braces around it"}.`,
+    );
+  };
+  if (typeof source === "function") return async () => checked(await source());
+  const value = checked(source);
   return () => value;
-}
-
-/** The secret itself, when it is one that can be sent; says what is wrong with it otherwise, never what it is. */
-function checkSecret(value: unknown, what: string, unfit: RegExp): string {
-  if (typeof value === "string" && value && !unfit.test(value)) return value;
-  throw configError(
-    `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has control characters, or white space, quotes or braces around it"}.`,
-  );
 }

@@ -64,45 +64,45 @@ export async function sendAuthorized<Response>(request: AuthorizedRequest<Respon
   if (!allowed || hasAuthorization) return request.send(undefined, url);
 
   const { origin } = url;
-  const token =
-    manager.peek() ?? (await manager.getToken({ signal: request.signal ?? undefined, waitUntil }));
+  const signal = request.signal ?? undefined;
+  const token = manager.peek() ?? (await manager.getToken({ signal, waitUntil }));
   const response = await request.send(token, url);
-  if (request.isUnauthorized(response)) {
-    return afterRefusal(request, { token, response, origin, send: (other) => request.send(other, url) });
-  }
-  manager.accepted(token, origin);
-  return response;
-}
-
-/** A request that was answered 401 with the token on it. */
-export interface Refused<Response> {
-  readonly token: Token;
-  readonly response: Response;
-  readonly origin: string;
-  /** Sends it once more. */
-  send(token: Token): Promise<Response>;
-}
-
-/** What follows a 401: the token is replaced, and the request is replayed at most once. */
-export async function afterRefusal<Response>(
-  request: Omit<AuthorizedRequest<Response>, "origins" | "url" | "hasAuthorization" | "send">,
-  { token, response, origin, send }: Refused<Response>,
-): Promise<Response> {
-  const { manager, replayable, waitUntil } = request;
-  const signal = (replayable && request.signal) || undefined;
-  const replacing = manager.getToken({ rejected: token, origin, waitUntil, signal });
-  if (!replayable) {
-    inBackground(replacing, waitUntil);
+  if (!request.isUnauthorized(response)) {
+    manager.accepted(token, origin);
     return response;
   }
+  const { replayable } = request;
+  const replacement = await replacementFor(token, { manager, origin, replayable, signal, waitUntil });
+  if (replacement === undefined) return response;
+  await request.discard?.(response);
+  const answer = await request.send(replacement, url);
+  if (!request.isUnauthorized(answer)) manager.accepted(replacement, origin);
+  return answer;
+}
+
+/** A request that was answered 401 with a token on it. */
+export interface RefusedRequest {
+  readonly manager: TokenManager;
+  readonly origin: string;
+  readonly replayable: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly waitUntil: WaitUntil | undefined;
+}
+
+/** What follows a 401: replaces the token, and gives the one to replay the request with, or undefined when the 401 is the answer. */
+export async function replacementFor(
+  rejected: Token,
+  { manager, replayable, signal, ...options }: RefusedRequest,
+): Promise<Token | undefined> {
+  const replacing = manager.getToken({ ...options, rejected, signal: replayable ? signal : undefined });
+  if (!replayable) {
+    inBackground(replacing, options.waitUntil);
+    return undefined;
+  }
   const replacement = await replacing.catch((error: unknown) => {
-    if (isIamError(error)) return token;
+    if (isIamError(error)) return rejected;
     throw error;
   });
   // None can be had now: the resource's own 401 is then the honest answer.
-  if (replacement.accessToken === token.accessToken) return response;
-  await request.discard?.(response);
-  const answer = await send(replacement);
-  if (!request.isUnauthorized(answer)) manager.accepted(replacement, origin);
-  return answer;
+  return replacement.accessToken === rejected.accessToken ? undefined : replacement;
 }

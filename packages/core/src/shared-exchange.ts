@@ -1,5 +1,6 @@
 import { within } from "./deadline.ts";
-import { configError, type IamError, isIamError, TokenEndpointError, threw } from "./errors.ts";
+import { configError, type IamError, TokenEndpointError, threw } from "./errors.ts";
+import { lateSecret, readSecret } from "./exchange.ts";
 import type { Exchange, Exchanged, ExchangeRun, Lease, SharingContext } from "./exchange-run.ts";
 import { ageMs, freshness, type Lifetime, remainingMs } from "./expiry.ts";
 import { coolDownMs } from "./retry.ts";
@@ -8,6 +9,9 @@ import { conceal } from "./secret.ts";
 import { instantOf, issueTime, lifetimeWithDraw, type SharedRefusal } from "./shared-entry.ts";
 import { type Found, lockMs, type Shared, type StoreVisit, visitStore } from "./store-visit.ts";
 import { unreachable } from "./transport.ts";
+
+/** How much younger the store may call a token than its own seal does, which is told by clocks of several machines. */
+const pastToleranceMs = 300_000;
 
 /** One exchange on its way: by way of the store, or past it. */
 interface Errand {
@@ -46,8 +50,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       rejected = [run.rejected, ...others].slice(0, rejectedKept);
     }
     const errand = { run, held, startedAt: clock.monotonicNow() };
-    const secret = await within(run, deadlineMs, readSecret(run));
-    if (secret === undefined) throw unreachable(tokenEndpoint, undefined, `after ${deadlineMs / 1000} s`);
+    const secret = await within(run, deadlineMs, keySecret(run));
+    if (secret === undefined) throw lateSecret(grant, deadlineMs);
     if (guard.isResting(clock)) return withoutStore(errand);
     const seal = await createSeal({ secret, pepper, fields: [tokenEndpoint, grant.kind, ...identity()] });
     return throughStore(errand, await visitStore(run, seal, shared, context));
@@ -71,15 +75,12 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       });
   }
 
-  async function readSecret(run: ExchangeRun): Promise<string> {
-    if (grant.secret === undefined || grant.sharing === "identity") return "";
-    try {
-      run.secret = await grant.secret();
-      return run.secret;
-    } catch (error) {
-      run.secretFailed = true;
-      throw isIamError(error) ? error : threw(`The grant ${grant.kind}`, error);
-    }
+  /** What of the secret the store goes by. */
+  async function keySecret(run: ExchangeRun): Promise<string> {
+    if (!grant.secret || grant.sharing === "identity") return "";
+    return readSecret(grant, run).catch((error: unknown) => {
+      throw threw(`The grant ${grant.kind}, or a function of it,`, error);
+    });
   }
 
   async function throughStore(errand: Errand, visit: StoreVisit): Promise<Exchanged> {
@@ -138,6 +139,8 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
   function take({ run, held }: Errand, { token }: Found): Exchanged | undefined {
     if (token === undefined || freshness(token.life, clock) === "expired") return undefined;
     const { said, life } = token;
+    // A replacement is young. Else a store that brings back one old token after the other keeps the origin on hold for hours.
+    if (run.rejected !== undefined && life.start.wall - said.issuedAt > pastToleranceMs) return undefined;
     const newer =
       held === undefined ||
       /absent|rejected/.test(run.reason) ||
@@ -248,7 +251,7 @@ export function createSharedExchange(exchange: Exchange, context: SharingContext
       (failure.code === "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" && failure.status === undefined);
     if (!refused && !silent && failure.code !== "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE") return undefined;
     // Those who share an identity have secrets of their own.
-    if (run.secretFailed || (refused && grant.sharing === "identity")) return undefined;
+    if (run.lacksSecret || (refused && grant.sharing === "identity")) return undefined;
     // No answer may be the fault of this machine's network: the next one should not have to wait long to try.
     const longestMs = silent ? 1_000 : longestRefusalMs;
     const pauseMs = Math.min(coolDownMs(failure, failures, undefined, random), longestMs);

@@ -1,6 +1,7 @@
 import { configError } from "./errors.ts";
 import type { SharedStore } from "./exchange-run.ts";
 import type { Grant } from "./grant.ts";
+import { requireOptions } from "./option-rules.ts";
 import { createSharedExchange } from "./shared-exchange.ts";
 import { createStoreGuard } from "./store-guard.ts";
 import type { TokenStore } from "./token-store.ts";
@@ -42,6 +43,7 @@ export interface SharedStoreOptions {
  * ```
  */
 export function sharedStore(store: TokenStore, options: SharedStoreOptions = {}): SharedStore {
+  requireOptions("sharedStore", options);
   const { pepper, timeoutMs = 150, waitMs = 5_000 } = options;
   if (
     typeof store?.get !== "function" ||
@@ -50,7 +52,7 @@ export function sharedStore(store: TokenStore, options: SharedStoreOptions = {})
   )
     throw configError("sharedStore needs a token store, such as redisStore({ client }) or memoryStore().");
   for (const [name, value] of Object.entries({ timeoutMs, waitMs })) {
-    if (!(value >= 1 && value < 2 ** 31))
+    if (!(typeof value === "number" && value >= 1 && value < 2 ** 31))
       throw configError(`sharedStore: ${name} must be a number from 1 to 2147483647.`);
   }
   if (pepper !== undefined) requireRandom(pepper);

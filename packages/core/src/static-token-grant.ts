@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "./clock.ts";
-import { configError, isIamError, threw } from "./errors.ts";
+import { configError, threw } from "./errors.ts";
 import type { Grant } from "./grant.ts";
+import { requireOptions } from "./option-rules.ts";
 import { b64token, jwtClaims, tokenResponse } from "./token-response.ts";
 
 /** A token as somebody else got it: alone, or as a token response (RFC 6749 section 5.1). */
@@ -42,6 +43,7 @@ export function staticTokenGrant(
   token: string | undefined | (() => GivenToken | Promise<GivenToken>),
   options: StaticTokenGrantOptions = {},
 ): Grant {
+  requireOptions("staticTokenGrant", options);
   const { clock = systemClock } = options;
   const isFunction = typeof token === "function";
   const fixed = isFunction ? undefined : members(token, false);
@@ -61,7 +63,7 @@ async function ask(token: unknown): Promise<unknown> {
   try {
     return await (token as () => unknown)();
   } catch (cause) {
-    throw isIamError(cause) ? cause : threw("The function that gives the token", cause);
+    throw threw("The function that gives the token", cause);
   }
 }
 

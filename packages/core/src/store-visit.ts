@@ -215,11 +215,14 @@ export async function visitStore(
   };
 }
 
+/** The largest token response, sealed, is shorter. */
+const longestEntry = 2 ** 21;
+
 function checkEntry(kept: StoredEntry | undefined): StoredEntry | undefined {
   if (kept === undefined || kept === null) return undefined;
   const { entry, ttlMs } = kept;
   const timed = ttlMs === undefined || (typeof ttlMs === "number" && ttlMs >= 0 && ttlMs < Infinity);
-  if (typeof entry !== "string" || !timed) throw new GarbageError();
+  if (typeof entry !== "string" || entry.length > longestEntry || !timed) throw new GarbageError();
   return { entry, ttlMs };
 }
 

@@ -84,7 +84,10 @@ export function readTokenManagerOptions(options: TokenManagerOptions): TokenMana
     onEvent: () => {},
     waitUntil: () => {},
   };
-  const config: Record<string, unknown> = { ...options };
+  const config: Record<string, unknown> = {
+    ...options,
+    tokenEndpoint: resolveTokenEndpoint(tokenEndpoint, options),
+  };
   for (const [name, fallback] of Object.entries(defaults)) {
     if (config[name] === undefined) config[name] = fallback;
     const value = config[name];
@@ -93,6 +96,5 @@ export function readTokenManagerOptions(options: TokenManagerOptions): TokenMana
     if (typeof value !== kind || (typeof value === "number" && !(value >= 1 && value < 2 ** 31)))
       throw configError(`${name} is no ${kind}${kind === "number" ? " from 1 to 2^31-1" : ""}.`);
   }
-  config.tokenEndpoint = resolveTokenEndpoint(tokenEndpoint, options);
   return config as unknown as TokenManagerConfig;
 }

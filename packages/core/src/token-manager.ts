@@ -1,4 +1,3 @@
-import type { Clock } from "./clock.ts";
 import { after, type Scope, within } from "./deadline.ts";
 import { configError, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
 import { type ExchangeReason, inBackground, tell } from "./events.ts";
@@ -50,15 +49,6 @@ export interface TokenManager {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Nobody asks the token endpoint until then; monotonic milliseconds. */
-interface CoolDown {
-  readonly error: TokenEndpointError;
-  readonly until: number;
-  /** The secret that was sent. */
-  readonly secret: string | undefined;
-  secretCheckedAt: number;
-}
-
 const forcedIntervalMs = 5000;
 /** Some runtimes do not have the symbol yet. */
 const asyncDispose: typeof Symbol.asyncDispose =
@@ -91,8 +81,14 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
 
   let lease = config.store?.kept;
   let flight: Flight<Lease> | undefined;
-  let coolDown: CoolDown | undefined;
   let failures = 0;
+  /** Nobody asks the token endpoint until then; monotonic milliseconds. */
+  let coolDownEndsAt = -Infinity;
+  /** What everybody is told meanwhile. */
+  let remembered: TokenEndpointError;
+  /** The secret that was sent. */
+  let refusedSecret: string | undefined;
+  let secretCheckedAt: number;
   let sequence = 0;
   /** From 1, because 0 is no token's. */
   let generation = 1;
@@ -103,30 +99,23 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   /** A rejected token that was dropped, while the exchange that replaces it has not begun. */
   let replacing: string | undefined;
   let forcedAt = -Infinity;
-  let disposed = false;
+  let disposed: IamError | undefined;
+
+  const nowMs = () => clock.monotonicNow();
 
   function peek(): Token | undefined {
     return lease && freshness(lease, clock) === "fresh" ? lease.token : undefined;
   }
 
   async function getToken(options?: GetTokenOptions): Promise<Token> {
-    return (options ? undefined : peek()) ?? acquire(options ?? {});
-  }
-
-  async function acquire({
-    rejected,
-    origin,
-    signal,
-    minValidityMs = 0,
-    waitUntil = config.waitUntil,
-  }: GetTokenOptions): Promise<Token> {
+    const { rejected, origin, signal, minValidityMs = 0, waitUntil = config.waitUntil } = options ?? {};
     if (!(minValidityMs >= 0 && minValidityMs < Infinity))
       throw configError("minValidityMs must be 0 or more.");
     if (rejected != null) reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
     const satisfies = (held: Lease) => remainingMs(held, clock) >= minValidityMs;
     for (;;) {
       signal?.throwIfAborted();
-      if (disposed) throw disposedError();
+      if (disposed) throw disposed;
       let held = usable();
       if (held && satisfies(held)) {
         if (freshness(held, clock) === "expiring" && !liveFlight() && !cooling())
@@ -151,15 +140,9 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     signal: AbortSignal | undefined,
   ): Promise<Lease | undefined> {
     const live = liveFlight();
-    const remembered = cooling();
-    if (!live && remembered) {
-      const error = rememberedError(remembered, clock);
-      if (!(await within(waiting, joinTimeoutMs, secretChanged(remembered), signal))) throw error;
-      if (coolDown === remembered) coolDown = undefined;
-      return undefined;
-    }
+    if (!live && cooling()) return secretChange(signal);
     const current = live ?? begin(held ? "validity" : "absent");
-    const { beats, result } = current;
+    const { stopBeating, result } = current;
     // One that began before a rejection does not answer it; but two at once are not allowed either, so it is waited for.
     const stale = current.sequence <= fence;
     const answer = result.then(
@@ -171,19 +154,17 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     );
     const obtained = await within(waiting, joinTimeoutMs, answer, signal);
     // Not one sign of life all the while: the request that began it has ended.
-    if (!obtained && flight === current && current.beats === beats) flight = undefined;
+    if (!obtained && flight === current && current.stopBeating === stopBeating) flight = undefined;
     return obtained;
   }
 
   /** The exchange that can still end by itself: past its deadline its own timer should have ended it. */
   function liveFlight(): Flight<Lease> | undefined {
-    return flight && clock.monotonicNow() - flight.start.monotonic <= deadlineMs + joinTimeoutMs
-      ? flight
-      : undefined;
+    return flight && nowMs() - flight.start.monotonic <= deadlineMs + joinTimeoutMs ? flight : undefined;
   }
 
-  function cooling(): CoolDown | undefined {
-    return coolDown && clock.monotonicNow() < coolDown.until ? coolDown : undefined;
+  function cooling(): boolean {
+    return nowMs() < coolDownEndsAt;
   }
 
   function usable(): Lease | undefined {
@@ -194,9 +175,8 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     const rejected = replacing;
     const reason = rejected ? "rejected" : wanted;
     // Not when it was rejected: an exchange that was under way then may have held this one up.
-    if (rejected) forcedAt = clock.monotonicNow();
+    if (rejected) forcedAt = nowMs();
     replacing = undefined;
-    let stopBeating = () => {};
     const current: Flight<Lease> = {
       reason,
       rejected,
@@ -209,17 +189,16 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       },
       ends: new Set(),
       sequence: ++sequence,
-      start: { wall: clock.wallNow(), monotonic: clock.monotonicNow() },
-      beats: 0,
+      start: { wall: clock.wallNow(), monotonic: nowMs() },
+      stopBeating: () => {},
       // One turn later, so that a listener which asks for a token finds this exchange complete.
-      result: Promise.resolve()
-        .then(() => run(current))
-        .finally(() => stopBeating()),
+      result: Promise.resolve().then(() => run(current)),
     };
     // Two signs of life in each wait, as long as the timers of the exchange run.
-    const beat = () => {
-      current.beats++;
-      stopBeating = after(current, joinTimeoutMs / 2, beat);
+    // Not when it is ended: whoever disposes of the manager may outlive the request that the exchange belongs to.
+    const beat = (ended?: unknown) => {
+      if (ended) return;
+      current.stopBeating = after(current, joinTimeoutMs / 2, beat);
     };
     flight = current;
     beat();
@@ -244,13 +223,14 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
       tell(onEvent, {
         type: "exchange_failed",
         reason,
-        durationMs: clock.monotonicNow() - start.monotonic,
+        durationMs: nowMs() - start.monotonic,
         coolDownMs: startCoolDown(current, error),
         error,
         held: !!usable(),
       });
       throw error;
     } finally {
+      current.stopBeating();
       if (flight === current) flight = undefined;
     }
   }
@@ -274,54 +254,67 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     if (committed) {
       fence = sequence;
       failures = 0;
-      coolDown = suspect = undefined;
+      coolDownEndsAt = -Infinity;
+      suspect = undefined;
       // The same one, kept for the sake of others, replaces nothing.
       if (!same) generation++;
       lease = next;
       config.store?.keep?.(next);
     }
-    const durationMs = clock.monotonicNow() - start.monotonic;
-    const shared = life.shared === true;
-    tell(onEvent, { type: "exchange_succeeded", reason, durationMs, expiresAt, committed, shared });
+    tell(onEvent, {
+      type: "exchange_succeeded",
+      reason,
+      durationMs: nowMs() - start.monotonic,
+      expiresAt,
+      committed,
+      shared: !!life.shared,
+    });
     return next;
   }
 
   function startCoolDown(current: Flight<Lease>, error: TokenEndpointError): number {
-    const { secret, secretFailed } = current;
     // One that was given up for dead says nothing about now; a secret that could not be read, nothing about the endpoint.
-    if (flight !== current || disposed || secretFailed) return 0;
+    if (flight !== current || disposed || current.lacksSecret) return 0;
     const held = usable();
     const usableMs = held && held.usableMs - ageMs(held.start, clock);
     failures++;
     const ms = current.pauseMs ?? coolDownMs(error, failures, usableMs, random);
-    const secretCheckedAt = clock.monotonicNow();
-    coolDown = { error, until: secretCheckedAt + ms, secret, secretCheckedAt };
+    remembered = error;
+    refusedSecret = current.secret;
+    secretCheckedAt = nowMs();
+    coolDownEndsAt = secretCheckedAt + ms;
     return ms;
   }
 
-  /** Whether the secret that was refused has been replaced since; asked at most once a second. */
-  async function secretChanged(refusal: CoolDown): Promise<boolean> {
-    const nowMs = clock.monotonicNow();
-    const { secret, error, secretCheckedAt } = refusal;
-    if (secret === undefined || error.retryable || nowMs - secretCheckedAt < secretCheckIntervalMs)
-      return false;
-    refusal.secretCheckedAt = nowMs;
-    try {
-      return (await grant.secret?.()) !== secret;
-    } catch {
-      return false;
+  /** Fails with what is remembered, unless the secret that was refused has been replaced since: looked up once a second. */
+  async function secretChange(signal: AbortSignal | undefined): Promise<undefined> {
+    const error = remembered;
+    const secret = refusedSecret;
+    const retryAfterMs = Math.ceil(coolDownEndsAt - nowMs());
+    if (secret !== undefined && !error.retryable && nowMs() - secretCheckedAt >= secretCheckIntervalMs) {
+      secretCheckedAt = nowMs();
+      const read = async () => grant.secret?.();
+      const reading = read().catch(() => undefined);
+      const found = await within(waiting, joinTimeoutMs, reading, signal);
+      if (found !== undefined && found !== secret) {
+        if (remembered === error) coolDownEndsAt = -Infinity;
+        return;
+      }
     }
+    throw new TokenEndpointError(error.code, `${error.message} Remembered for ${retryAfterMs / 1000} s.`, {
+      ...error,
+      retryAfterMs,
+    });
   }
 
   function reject(accessToken: string, origin: string | undefined): void {
     const refusal = refusalBy(refusals, origin);
-    const nowMs = clock.monotonicNow();
     const replaced = usable()?.token.accessToken !== accessToken;
     const outcome = replaced
       ? "already_replaced"
-      : isOnHold(refusal, generation, nowMs)
+      : isOnHold(refusal, generation, nowMs())
         ? "origin_on_hold"
-        : nowMs - forcedAt < forcedIntervalMs
+        : nowMs() - forcedAt < forcedIntervalMs
           ? "too_soon"
           : // Nothing to replace it with: for other origins it may still be good.
             cooling()
@@ -344,10 +337,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
   }
 
   async function dispose(): Promise<void> {
-    disposed = true;
+    disposed = configError("This token manager has been disposed of.");
     lease = suspect = undefined;
     try {
-      for (const end of [...waiting.ends, ...(flight?.ends ?? [])]) end(disposedError());
+      for (const end of [...waiting.ends, ...(flight?.ends ?? [])]) end(disposed);
     } catch {
       // Workers: the exchange belongs to another request, and ends by its own deadline.
     }
@@ -358,23 +351,10 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     getToken,
     peek,
     accepted(token, origin) {
-      if (token.accessToken === lease?.token.accessToken) forgive(refusals, origin, clock.monotonicNow());
+      if (token.accessToken === lease?.token.accessToken) forgive(refusals, origin, nowMs());
     },
     [asyncDispose]: dispose,
   };
-}
-
-/** The failure that everybody gets until the token endpoint is asked again. */
-function rememberedError({ error, until }: CoolDown, clock: Clock): IamError {
-  const retryAfterMs = Math.ceil(until - clock.monotonicNow());
-  return new TokenEndpointError(error.code, `${error.message} Remembered for ${retryAfterMs / 1000} s.`, {
-    ...error,
-    retryAfterMs,
-  });
-}
-
-function disposedError(): IamError {
-  return configError("This token manager has been disposed of.");
 }
 
 /**

@@ -40,13 +40,17 @@ export interface TokenRequest {
  * });
  * ```
  */
-export function buildTokenRequest(options: {
+export function buildTokenRequest({
+  tokenEndpoint,
+  form,
+  clientId,
+  clientSecret = "",
+}: {
   tokenEndpoint: string;
   form: Readonly<Record<string, string | undefined>>;
   clientId?: string | undefined;
   clientSecret?: string | undefined;
 }): TokenRequest {
-  const { tokenEndpoint, form, clientId, clientSecret = "" } = options;
   const headers: Record<string, string> = {
     accept: "application/json",
     "content-type": "application/x-www-form-urlencoded",
@@ -91,8 +95,8 @@ export function parseUrl(text: unknown, base?: string | URL): URL | undefined {
 }
 
 /** Whether a URL has a user name or a password in it. */
-export function hasCredentials({ username, password }: URL): boolean {
-  return username + password !== "";
+export function hasCredentials(url: URL): boolean {
+  return url.username + url.password !== "";
 }
 
 /**

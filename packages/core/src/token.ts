@@ -35,7 +35,7 @@ export function createToken(
   expiresAt: number | undefined,
 ): Token {
   return conceal(
-    { tokenType: "Bearer" as const, expiresAt, obtainedAt, ...(scope !== undefined && { scope }) },
+    { tokenType: "Bearer" as const, expiresAt, obtainedAt, scope },
     { accessToken, refreshToken },
   ) as Token;
 }

@@ -1,7 +1,7 @@
-import { discard } from "./body.ts";
 import { errorWord, type IamError, isIamError, TokenEndpointError } from "./errors.ts";
+import { conceal } from "./secret.ts";
 import type { TokenRequest } from "./token-request.ts";
-import { invalidResponse, type TokenResponse, tokenResponse } from "./token-response.ts";
+import { invalidResponse, type TokenResponse } from "./token-response.ts";
 
 /**
  * Carries one token request to the server and brings the answer back, whatever its status. It follows no redirect,
@@ -65,13 +65,16 @@ export function fetchTransport({
         return send();
       });
       const header = (name: string) => response.headers.get(name) ?? undefined;
-      return tokenResponse({
-        status: response.type === "opaqueredirect" ? 0 : response.status,
-        body: await readBody(response),
-        date: header("date"),
-        retryAfter: header("retry-after"),
-        transactionId: header("transaction-id"),
-      });
+      return conceal(
+        {
+          // 0 where a browser hides a redirect.
+          status: response.status,
+          date: header("date"),
+          retryAfter: header("retry-after"),
+          transactionId: header("transaction-id"),
+        },
+        { body: await readBody(response) },
+      );
     } catch (error) {
       throw unreachable(url, error);
     }
@@ -91,7 +94,7 @@ async function readBody(response: Response): Promise<string> {
     if (done) break;
     bytes += value.byteLength;
     if (bytes > maxBodyBytes) {
-      discard(reader);
+      reader.cancel().catch(() => {});
       throw invalidResponse("more than 1 MiB: check tokenEndpoint", undefined, response.status);
     }
     chunks.push(value);

@@ -2,7 +2,7 @@ import { type Advice, advised } from "./advice.ts";
 import { configError, TokenEndpointError } from "./errors.ts";
 import { definedFields, type Grant } from "./grant.ts";
 import { jsonRequest } from "./json-request.ts";
-import { requireCount, requireText, serviceUrl } from "./option-rules.ts";
+import { requireCount, requireOptions, requireText, serviceUrl } from "./option-rules.ts";
 import { b64token, jsonMembers, type TokenResponse } from "./token-response.ts";
 import {
   profileFields,
@@ -45,6 +45,7 @@ export interface VpcInstanceGrantOptions extends TrustedProfileOptions {
  * ```
  */
 export function vpcInstanceGrant(options: VpcInstanceGrantOptions = {}): Grant {
+  requireOptions("vpcInstanceGrant", options);
   const { version = "2022-03-01", tokenLifetimeS = 300 } = options;
   const url = serviceUrl("vpcInstanceGrant", options.url ?? "http://169.254.169.254");
   requireCount("vpcInstanceGrant", "at most one", options, profileOptionNames);

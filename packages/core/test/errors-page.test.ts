@@ -44,6 +44,7 @@ const judge = (url: string) => originRules().judge(url);
 test.for<[string, () => unknown]>([
   ["no key", () => apiKeyGrant(undefined)],
   ["a key with a line break", () => apiKeyGrant("key\n")],
+  ["options that are none", () => apiKeyGrant(apiKey, null as never)],
   ["half a client", () => apiKeyGrant(apiKey, { clientId: "me" })],
   ["no grant", () => managed({ grant: undefined })],
   ["a duration that is none", () => managed({ deadlineMs: "soon" })],
@@ -79,6 +80,16 @@ test.for<[string, () => unknown]>([
   [
     "a function that throws",
     () => world({ grant: apiKeyGrant(() => Promise.reject(new RangeError(apiKey))) }).manager.getToken(),
+  ],
+  [
+    "a secret that never comes",
+    async () => {
+      const { manager, clock } = world({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
+      const waiting = manager.getToken();
+      waiting.catch(() => {});
+      await clock.advance(9_000);
+      await waiting;
+    },
   ],
   [
     "a grant without a secret that reads it",

@@ -9,9 +9,11 @@ import {
   type Grant,
   iamAuthzGrant,
   mcspGrant,
+  memoryStore,
   passcodeGrant,
   passwordGrant,
   refreshTokenGrant,
+  sharedStore,
   staticTokenGrant,
   vpcInstanceGrant,
 } from "../src/index.ts";
@@ -293,13 +295,18 @@ test.for(Object.entries(refused))("%s is refused when the grant is made", ([, [m
 test.for([
   ["assumeGrant", () => assumeGrant(apiKeyGrant("k"), undefined as never)],
   ["cloudPakForDataGrant", () => cloudPakForDataGrant(undefined as never)],
+  ["apiKeyGrant", () => apiKeyGrant("k", null as never)],
   ["crTokenGrant", () => crTokenGrant("t", undefined as never)],
   ["delegatedRefreshTokenGrant", () => delegatedRefreshTokenGrant(undefined as never)],
   ["delegatingGrant", () => delegatingGrant(apiKeyGrant("k"), undefined as never)],
   ["iamAuthzGrant", () => iamAuthzGrant(apiKeyGrant("k"), null as never)],
   ["mcspGrant", () => mcspGrant("k", "https://host" as never)],
+  ["passcodeGrant", () => passcodeGrant("p", null as never)],
   ["passwordGrant", () => passwordGrant(undefined as never)],
   ["refreshTokenGrant", () => refreshTokenGrant("r" as never)],
+  ["sharedStore", () => sharedStore(memoryStore(), null as never)],
+  ["staticTokenGrant", () => staticTokenGrant("t", null as never)],
+  ["vpcInstanceGrant", () => vpcInstanceGrant(null as never)],
 ] as const)("%s without options is refused", ([name, make]) => {
   const error = thrownBy(make);
   expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: `${name} needs an object of options.` });

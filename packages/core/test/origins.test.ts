@@ -217,7 +217,15 @@ describe("the list of origins", () => {
   ])("refuses %j", (pattern) => {
     const error = thrownBy(() => originRules({ origins: ["https://api.example.com", pattern as string] }));
     expect(error.code).toBe("ERR_IAM_CONFIG");
-    expect(error.message).toContain("origins");
+    // Which one, and nothing of what may be a secret in the wrong place.
+    expect(error.message).toMatch(/^(origins\[1\] is not like "https:|Anybody may host under )/);
+  });
+
+  test("says of one with a path that there is to be none", () => {
+    const error = thrownBy(() => originRules({ origins: ["https://api.example.com/v1"] }));
+    expect(error.message).toBe(
+      'origins[0] is not like "https://host:8443", "https://*.two.labels" or "http://localhost" (no path).',
+    );
   });
 
   test.for<unknown>([null, [], "https://api.example.com", {}, 1, true, new Set(["https://a.b"]), () => []])(
@@ -225,7 +233,7 @@ describe("the list of origins", () => {
     (origins) => {
       const error = thrownBy(() => originRules({ origins } as OriginOptions));
       expect(error).toMatchObject({ code: "ERR_IAM_CONFIG" });
-      expect(error.message).toContain("origins");
+      expect(error.message).toContain("origins[0] is not like");
     },
   );
 

@@ -120,7 +120,11 @@ test("a secret that never comes is given up at the deadline, as without a store,
   const fleet = createFleet();
   const manager = fleet.process({ grant: apiKeyGrant(() => new Promise<string>(() => {})) });
   const { error, tookMs } = await fleet.within(20_000, manager.getToken());
-  expect(error).toMatchObject({ code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" });
+  expect(error).toMatchObject({
+    code: "ERR_IAM_CONFIG",
+    retryable: true,
+    message: "The grant apikey has no secret after 9 s: check what the function that gives it waits for.",
+  });
   expect(tookMs).toBe(9_000);
   expect(fleet.clock.waiting()).toBe(0);
 });
@@ -254,6 +258,39 @@ describe("a token that a server rejected", () => {
     expect((await manager.getToken({ rejected })).accessToken).toBe("token-2");
   });
 
+  test("is replaced within half a minute, whatever collection of the past a store brings back", async () => {
+    const fleet = createFleet();
+    const origin = "https://a.example";
+    const one = fleet.process();
+    let old = await one.getToken();
+    const past = new Set([old.accessToken]);
+    while (past.size < 12) {
+      await fleet.clock.advance(600_000);
+      old = await one.getToken({ rejected: old });
+      past.add(old.accessToken);
+    }
+    const tokenKey = fleet.broken.entries[0]?.key;
+    const entries = fleet.broken.entries.filter(({ key }) => key === tokenKey);
+    expect(entries).toHaveLength(12);
+    await fleet.clock.advance(600_000);
+    let reads = 0;
+    fleet.broken.fault = {
+      get answer() {
+        return { entry: entries[reads++ % 12]?.entry, ttlMs: 3_600_000 };
+      },
+    };
+    const victim = fleet.process();
+    const from = fleet.clock.monotonicNow();
+    for (;;) {
+      const asked = fleet.within(5_000, victim.getToken());
+      const { value: token } = await asked;
+      if (token !== undefined && !past.has(token.accessToken)) break;
+      await fleet.within(5_000, victim.getToken({ rejected: token, origin }));
+      await fleet.clock.advance(1_000);
+      expect(fleet.clock.monotonicNow() - from).toBeLessThanOrEqual(30_000);
+    }
+  });
+
   test("stays in the store when there is nothing to replace it with: for other origins it may be good", async () => {
     const fleet = createFleet();
     const manager = fleet.process();
@@ -287,6 +324,7 @@ const faults = {
   "is full": { error: Object.assign(new Error("OOM command not allowed"), { name: "ReplyError" }) },
   "answers with a number": { answer: 42 },
   "answers with entries that are no text": { answer: { entry: 5, ttlMs: 1000 } },
+  "answers with megabytes": { answer: { entry: "A".repeat(2 ** 21 + 1), ttlMs: 1000 } },
   "answers with a lifetime that is none": { answer: { entry: "x", ttlMs: "soon" } },
 } as const;
 
@@ -495,12 +533,22 @@ describe("which grants may be shared", () => {
     expect(() => createTokenManager({ grant: apiKeyGrant(apiKey), store })).toThrow(/sharedStore/);
   });
 
-  test.for([{ timeoutMs: 0 }, { timeoutMs: Number.NaN }, { waitMs: -1 }, { waitMs: 2 ** 31 }])(
-    "%o is refused",
-    (options) => {
-      expect(() => sharedStore(memoryStore(), options)).toThrow(/must be a number/);
-    },
-  );
+  test.for([
+    { timeoutMs: 0 },
+    { timeoutMs: Number.NaN },
+    { timeoutMs: "150" },
+    { timeoutMs: null },
+    { waitMs: -1 },
+    { waitMs: 2 ** 31 },
+  ])("%o is refused", (options) => {
+    expect(() => sharedStore(memoryStore(), options as never)).toThrow(/must be a number/);
+  });
+
+  test("options that are null are refused", () => {
+    expect(() => sharedStore(memoryStore(), null as never)).toThrow(
+      /^sharedStore needs an object of options/,
+    );
+  });
 });
 
 test("a refresh token is never stored, and stays with the process that has it", async () => {

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { apiKeyGrant, createTokenManager, type Token } from "../src/index.ts";
+import { apiKeyGrant, createTokenManager, type SharedStore, type Token } from "../src/index.ts";
 import {
   apiKey,
   failing,
@@ -10,6 +10,7 @@ import {
   ok,
   origin,
   refreshPoint,
+  requestContext,
   settle,
   watch,
   world,
@@ -55,6 +56,28 @@ describe("events and disposal", () => {
     expect(await Promise.all(asked)).toEqual([token]);
     await settle();
     expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  test("disposal by another request leaves no timer behind, however long the exchange takes to end", async () => {
+    // As a store that never answers does when it should let go of a lock.
+    const store: SharedStore = {
+      share: (exchange) => async (run, lease) => {
+        try {
+          return await exchange(run, lease);
+        } finally {
+          await new Promise<void>((resolve) => run.clock.setTimer(resolve, 150, run));
+        }
+      },
+    };
+    const { manager, clock, endpoint } = world({ store });
+    endpoint.otherwise = hanging;
+    const ended = requestContext.run(2, () => failureOf(manager.getToken()));
+    await settle();
+    await manager[Symbol.asyncDispose]();
+    expect((await ended).code).toBe("ERR_IAM_CONFIG");
+    // On Workers the timers of a request end with it.
+    clock.killTimers(2);
+    expect(clock.pending).toEqual([]);
   });
 
   test("disposal ends every wait and every later call, and forgets the token", async () => {

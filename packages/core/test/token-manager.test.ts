@@ -636,8 +636,37 @@ describe("failures", () => {
     await clock.advance(9_000);
     expect(waiting).toMatchObject({
       state: "rejected",
-      error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" },
+      error: {
+        code: "ERR_IAM_CONFIG",
+        retryable: true,
+        message: "The grant apikey has no secret after 9 s: check what the function that gives it waits for.",
+      },
     });
+  });
+
+  test("a secret that never comes makes no cool-down, and none that came late is sent", async () => {
+    const given: ((secret: string) => void)[] = [];
+    const secret = () => new Promise<string>((resolve) => given.push(resolve));
+    const { manager, clock, endpoint } = world({ grant: apiKeyGrant(secret) });
+    watch(manager.getToken());
+    await clock.advance(9_000);
+    const next = watch(manager.getToken());
+    await clock.advance(0);
+    for (const give of given) give(apiKey);
+    await clock.advance(0);
+    expect(next.state).toBe("resolved");
+    expect([given, endpoint.requests]).toMatchObject([{ length: 2 }, { length: 1 }]);
+  });
+
+  test("the token endpoint is to blame when it gives no answer, however late the secret came", async () => {
+    const grant = apiKeyGrant(
+      () => new Promise((resolve) => clock.setTimer(() => resolve(apiKey), 8_000, { background: false })),
+    );
+    const { manager, clock, endpoint } = world({ grant });
+    endpoint.otherwise = () => new Promise(() => {});
+    const waiting = watch(manager.getToken());
+    await clock.advance(9_000);
+    expect(waiting).toMatchObject({ error: { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" } });
   });
 
   test("a grant that throws something of its own fails typed, without its message", async () => {

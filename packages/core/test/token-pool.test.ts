@@ -342,4 +342,12 @@ describe("options", () => {
     broken = false;
     await expect(pool.managerFor("a").getToken()).resolves.toBeDefined();
   });
+
+  test("what a grant says of a tenant's key is what its caller hears", async () => {
+    const { pool } = pooled({ grantFor: () => apiKeyGrant(undefined) });
+    await expect(pool.managerFor("a").getToken()).rejects.toMatchObject({
+      code: "ERR_IAM_CONFIG",
+      message: "The API key is missing or empty.",
+    });
+  });
 });

@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { IamError } from "../src/errors.ts";
 import { buildTokenRequest, type TokenRequest } from "../src/token-request.ts";
+import { parseTokenErrorResponse } from "../src/token-response.ts";
 import { fetchTransport, type TokenTransport, unreachable } from "../src/transport.ts";
 import { rejectionOf } from "./thrown.ts";
 
@@ -126,13 +127,17 @@ describe("the transport over fetch", () => {
     },
   );
 
-  test("calls an opaque redirect, as browsers give it, status 0", async () => {
+  test("an opaque redirect, which browsers give status 0, is refused as a redirect", async () => {
     const opaque = Object.defineProperties(new Response(null), {
       type: { value: "opaqueredirect" },
-      status: { value: 200 },
+      status: { value: 0 },
     });
     const answer = await ask("https://iam.example.com", fetchTransport({ fetch: async () => opaque }));
-    expect(answer.status).toBe(0);
+    expect(parseTokenErrorResponse(answer, "https://iam.example.com", 0)).toMatchObject({
+      code: "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
+      message: expect.stringContaining("a redirect"),
+      status: 0,
+    });
   });
 
   test("asks for a request that is neither cached nor redirected, under the given signal", async () => {

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { IamError } from "@iam/core";
-import { isDirectory, readTextFile, whatIsAt } from "./read-file.ts";
+import { isDirectory, readTextFile, shownPath, whatIsAt } from "./read-file.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 const fileName = "ibm-credentials.env";
@@ -23,7 +23,7 @@ export function findCredentialsFile({ env, cwd, home }: Surroundings): FoundFile
     if (whatIsAt(file) !== "nothing") return { path: file };
     throw new IamError(
       "ERR_IAM_CONFIG",
-      `IBM_CREDENTIALS_FILE is ${named}, but ${file} does not exist. Correct the variable, or unset it to use other sources.`,
+      `IBM_CREDENTIALS_FILE is ${shownPath(named)}, but ${shownPath(file)} does not exist. Correct the variable, or unset it to use other sources.`,
     );
   }
   const lookedAt: string[] = [];

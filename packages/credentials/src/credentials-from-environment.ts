@@ -1,7 +1,7 @@
 import { firstOf } from "./links.ts";
 import { type TokenService, tokenServiceOf } from "./service.ts";
 import { lookForCredentials } from "./sources.ts";
-import { type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
+import { requireObject, type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
 
 /** Options of {@link credentialsFromEnvironment}. Read once. */
 export interface CredentialsFromEnvironmentOptions extends SurroundingsOptions {
@@ -30,6 +30,7 @@ export interface CredentialsFromEnvironmentOptions extends SurroundingsOptions {
  * ```
  */
 export function credentialsFromEnvironment(options: CredentialsFromEnvironmentOptions = {}): TokenService {
+  requireObject("credentialsFromEnvironment", options);
   const { service } = options;
   const surroundings = surroundingsOf(options);
   const wanted = { service, plainKey: service === undefined };

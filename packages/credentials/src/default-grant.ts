@@ -9,11 +9,11 @@ import {
 } from "@iam/core";
 import type { CredentialsFromEnvironmentOptions } from "./credentials-from-environment.ts";
 import { firstOf, type Link, type Look } from "./links.ts";
-import { whatIsAt } from "./read-file.ts";
+import { shownPath, whatIsAt } from "./read-file.ts";
 import { crTokenFile, crTokenFiles } from "./secret-file.ts";
 import { tokenServiceOf } from "./service.ts";
 import { lookForCredentials } from "./sources.ts";
-import { type Surroundings, surroundingsOf } from "./surroundings.ts";
+import { requireObject, type Surroundings, surroundingsOf } from "./surroundings.ts";
 
 /** Options of {@link defaultGrant}. Read once. */
 export interface DefaultGrantOptions extends CredentialsFromEnvironmentOptions {
@@ -64,10 +64,11 @@ type Source = Pick<DefaultGrant, "grant" | "tokenEndpoint">;
  * ```
  */
 export function defaultGrant(options: DefaultGrantOptions = {}): DefaultGrant {
+  requireObject("defaultGrant", options);
   const surroundings = surroundingsOf(options);
-  const { service } = options;
+  const { service } = options ?? {};
   const whose = service === undefined ? "IBM Cloud" : `the service ${service}`;
-  const { found, links } = firstOf(lookEverywhere(options, surroundings), whose);
+  const { found, links } = firstOf(lookEverywhere(options ?? {}, surroundings), whose);
   return { ...found(), links };
 }
 
@@ -94,7 +95,11 @@ function lookAtOptions({ grant, apiKey }: DefaultGrantOptions): Look<() => Sourc
   const name = "explicit";
   if (grant !== undefined && apiKey !== undefined)
     throw new IamError("ERR_IAM_CONFIG", "defaultGrant: grant and apiKey are both given: give one.");
-  if (grant !== undefined) return { name, found: () => ({ grant }), reason: "the option grant" };
+  if (grant !== undefined) {
+    if (typeof grant?.exchange !== "function")
+      throw new IamError("ERR_IAM_CONFIG", "defaultGrant: grant must be a grant, such as apiKeyGrant(key).");
+    return { name, found: () => ({ grant }), reason: "the option grant" };
+  }
   if (apiKey !== undefined)
     return { name, found: () => ({ grant: apiKeyGrant(apiKey) }), reason: "the option apiKey" };
   return { name, reason: "neither grant nor apiKey is given" };
@@ -106,7 +111,7 @@ function lookForCrToken(
 ): Look<() => Source> {
   const name = "CR token file";
   const file = files.find((each) => whatIsAt(each) !== "nothing");
-  if (file === undefined) return { name, reason: `none at ${files.join(", ")}` };
+  if (file === undefined) return { name, reason: `none at ${files.map(shownPath).join(", ")}` };
   const { profileId, profileName } = options;
   const profile = profileId || profileName ? { profileId, profileName } : profileIn(env.IBMCLOUD_CR_PROFILE);
   if (profile === undefined)

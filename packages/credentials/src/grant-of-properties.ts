@@ -13,7 +13,7 @@ import {
   type VpcInstanceGrantOptions,
   vpcInstanceGrant,
 } from "@iam/core";
-import { type Properties, PropertyError, type PropertyName } from "./properties.ts";
+import { type Properties, PropertyError, type PropertyName, withoutEndSlashes } from "./properties.ts";
 import { crTokenFile, secretFile } from "./secret-file.ts";
 
 /** The authentication types that end in a token, spelt as IBM's SDKs do. */
@@ -163,8 +163,11 @@ function endpointOf(properties: Properties): { tokenEndpoint?: string } {
       "AUTH_URL",
       "is not a URL such as https://iam.cloud.ibm.com, without credentials, query and fragment.",
     );
-  const base = url.replace(/\/+$/, "").replace(/\/+identity\/token$/, "");
-  return { tokenEndpoint: `${base}/identity/token` };
+  const base = withoutEndSlashes(url);
+  const path = "/identity/token";
+  return {
+    tokenEndpoint: base.endsWith(path) ? withoutEndSlashes(base.slice(0, -path.length)) + path : base + path,
+  };
 }
 
 function iamGrant(properties: Properties, inFile: InFile): Grant {

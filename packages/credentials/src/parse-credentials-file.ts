@@ -1,3 +1,5 @@
+import { IamError } from "@iam/core";
+
 /**
  * Reads the text of a credentials file: one `NAME=value` a line. Pure.
  *
@@ -7,9 +9,12 @@
  *   `"` also `\n` and `\r` are line breaks. Every other backslash, and every `=`, is part of the value.
  * - `NAME: value` is the same as `NAME=value`. Of a name that is set twice the last value counts.
  *
+ * Errors: `ERR_IAM_CONFIG` for what is no text.
  * Source: the format of `dotenv`, which IBM's SDKs read this file with.
  */
 export function parseCredentialsFile(text: string): Readonly<Record<string, string>> {
+  if (typeof text !== "string")
+    throw new IamError("ERR_IAM_CONFIG", "parseCredentialsFile takes the text of a file, not the file.");
   const lines = text.replace(/\r\n?/g, "\n");
   const values = new Map<string, string>();
   for (let at = 0; at < lines.length; ) {
@@ -47,16 +52,20 @@ function quotedEnd(lines: string, start: number): number | undefined {
   if (!/['"`]/.test(quote)) return undefined;
   const candidates: number[] = [];
   for (let close = lines.indexOf(quote, start + 1); close >= 0; close = lines.indexOf(quote, close + 1)) {
-    candidates.unshift(close + 1);
+    candidates.push(close + 1);
     if (lines[close - 1] !== "\\" || close - 1 === start) break;
   }
-  return candidates.find((end) => /^[^\S\n]*(#|$)/.test(lines.slice(end, endOfLine(lines, end))));
+  const onlyComment = /[^\S\n]*(?:#|\n|$)/y;
+  return candidates.reverse().find((end) => {
+    onlyComment.lastIndex = end;
+    return onlyComment.test(lines);
+  });
 }
 
 function plainEnd(lines: string, start: number): number {
-  const end = endOfLine(lines, start);
-  const comment = lines.indexOf("#", start);
-  return comment < 0 ? end : Math.min(comment, end);
+  const value = lines.slice(start, endOfLine(lines, start));
+  const comment = value.indexOf("#");
+  return start + (comment < 0 ? value.length : comment);
 }
 
 function valueIn(text: string): string {

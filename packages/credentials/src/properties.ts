@@ -69,6 +69,13 @@ export interface Properties {
   readonly ignored: readonly string[];
 }
 
+/** A URL without the slashes at its end. Not by a pattern, which takes minutes for very many of them. */
+export function withoutEndSlashes(url: string): string {
+  let end = url.length;
+  while (url[end - 1] === "/") end--;
+  return url.slice(0, end);
+}
+
 /** The error for a property, which says by itself where it stands. */
 export class PropertyError extends IamError {}
 

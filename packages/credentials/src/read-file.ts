@@ -1,4 +1,5 @@
 import { lstatSync, readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
 import { IamError } from "@iam/core";
 
 /** No credential is larger than a few kilobytes. */
@@ -21,7 +22,16 @@ export function readTextFile(path: string, what: string): string {
   } catch (error) {
     problem = problemOf(error);
   }
-  throw new IamError("ERR_IAM_CONFIG", `${what} ${path} ${problem}.`, { retryable: true });
+  throw new IamError("ERR_IAM_CONFIG", `${what} ${shownPath(path)} ${problem}.`, { retryable: true });
+}
+
+/**
+ * A path, for a message; not one that looks like what should be in the file: a key or a token, which are longer than the names
+ * of files, or settings. An API key of IBM has 44 characters.
+ */
+export function shownPath(path: string): string {
+  const looksLikeSecret = /[\r\n"{}]/.test(path) || /^.{40}|=/.test(basename(path));
+  return looksLikeSecret ? "(not shown: this is no path, but looks like a secret)" : path;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { IamError } from "@iam/core";
-import { readTextFile } from "./read-file.ts";
+import { readTextFile, shownPath } from "./read-file.ts";
 
 /** Where a pod of IBM Cloud finds the token of its compute resource, in the order in which the files are tried. */
 export const crTokenFiles: readonly string[] = [
@@ -49,7 +49,7 @@ export function secretFile(path: string): () => string {
  * ```
  */
 export function crTokenFile(path: string | readonly string[] = crTokenFiles): () => string {
-  const files = (typeof path === "string" ? [path] : path).map((each) => absolute(each, "crTokenFile"));
+  const files = (Array.isArray(path) ? path : [path]).map((each) => absolute(each, "crTokenFile"));
   return () => {
     const problems: string[] = [];
     for (const file of files) {
@@ -66,7 +66,7 @@ export function crTokenFile(path: string | readonly string[] = crTokenFiles): ()
 function readSecret(file: string, what: string): string {
   const text = readTextFile(file, what).trim();
   if (text !== "") return text;
-  throw new IamError("ERR_IAM_CONFIG", `${what} ${file} is empty.`, { retryable: true });
+  throw new IamError("ERR_IAM_CONFIG", `${what} ${shownPath(file)} is empty.`, { retryable: true });
 }
 
 function apiKeyIn(text: string, file: string): string {
@@ -79,7 +79,7 @@ function apiKeyIn(text: string, file: string): string {
   if (typeof value === "string") return value.trim();
   throw new IamError(
     "ERR_IAM_CONFIG",
-    `The file ${file} begins like JSON, but is not an object with a member "apikey".`,
+    `The file ${shownPath(file)} begins like JSON, but is not an object with a member "apikey".`,
     { retryable: true },
   );
 }

@@ -4,14 +4,14 @@ import { authTypeOf } from "./auth-type.ts";
 import { basicOf } from "./basic-of-properties.ts";
 import { grantOf, type TokenAuthType } from "./grant-of-properties.ts";
 import type { Link } from "./links.ts";
-import type { Properties } from "./properties.ts";
+import { type Properties, withoutEndSlashes } from "./properties.ts";
 import { secretFile } from "./secret-file.ts";
 import type { Found, PlainKey } from "./sources.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** What is configured of a service besides its authentication. */
 export interface ServiceProperties {
-  /** The URL of the service, without slashes at the end. */
+  /** The URL of the service, without slashes at the end, and without a user's name and password. */
   readonly url?: string | undefined;
   /** Whether the service's certificate should go unchecked. Nothing here acts on it. */
   readonly disableSsl?: boolean | undefined;
@@ -83,7 +83,7 @@ function configuredService(
   const authType = authTypeOf(properties);
   const intervalS = properties.wholeNumber("RETRY_INTERVAL");
   const service: ServiceProperties = {
-    url: properties.text("URL")?.replace(/\/+$/, ""),
+    url: urlOf(properties),
     disableSsl: properties.flag("DISABLE_SSL"),
     enableGzip: properties.flag("ENABLE_GZIP"),
     enableRetries: properties.flag("ENABLE_RETRIES"),
@@ -95,6 +95,15 @@ function configuredService(
   if (authType === "noAuth") return { ...service, authType };
   if (authType === "basic") return { ...service, authType, ...basicOf(properties) };
   return { ...service, authType, ...grantOf(authType, properties, inCwd) };
+}
+
+/**
+ * Bindings of Cloudant have a password in it. Nothing would keep that from being printed, no token goes to such a URL, and axios
+ * would send it in place of one.
+ */
+function urlOf(properties: Properties): string | undefined {
+  const url = properties.text("URL");
+  return url && withoutEndSlashes(url).replace(/^(https?:\/\/)[^/?#\\]*@/i, "$1");
 }
 
 /** A service that wants a token. Errors: `ERR_IAM_CONFIG` for one that does not. */

@@ -70,6 +70,8 @@ function lookAmong(
     const properties = prefixedProperties(variables, service, source);
     if (properties) return { found: { properties }, reason: `${prefixOf(service)}*` };
     reasons.push(withoutProperties(variables, prefixOf(service)));
+    const unused = wantsPlainKey ? undefined : plainKeyIn(variables, source);
+    if (unused) reasons.push(`${unused.name} is set, and is not used for a service that is named`);
   }
   if (wantsPlainKey) {
     const plainKey = plainKeyIn(variables, source);

@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import process from "node:process";
+import { IamError } from "@iam/core";
 
 /** Where credentials are looked for. Read once. */
 export interface SurroundingsOptions {
@@ -19,8 +20,18 @@ export interface Surroundings {
   readonly home: string | undefined;
 }
 
+/** Checks that options are an object, if they are given. Errors: `ERR_IAM_CONFIG` that says of what: a name alone is a usual slip. */
+export function requireObject(caller: string, options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new IamError(
+    "ERR_IAM_CONFIG",
+    `${caller} takes an object of options, such as { service: "cloudant" }.`,
+  );
+}
+
 /** Where this process is, unless told otherwise. */
-export function surroundingsOf({ env, cwd, home }: SurroundingsOptions): Surroundings {
+export function surroundingsOf(options: SurroundingsOptions): Surroundings {
+  const { env, cwd, home } = options ?? {};
   return { env: env ?? process.env, cwd: cwd ?? process.cwd(), home: home ?? homeDirectory() };
 }
 

@@ -81,6 +81,14 @@ describe("the default grant", () => {
 - VPC metadata: not asked for: give vpc: true`);
   });
 
+  test("is not made of a key in the place of a grant", () => {
+    const read = () => defaultGrant({ grant: "the-key" as never, ...surroundings() });
+    expect(thrownBy(read)).toMatchObject({
+      code: "ERR_IAM_CONFIG",
+      message: expect.not.stringMatching("the-key"),
+    });
+  });
+
   test("holds no secret in what it says", () => {
     const env = {
       IBMCLOUD_API_KEY: "canary",

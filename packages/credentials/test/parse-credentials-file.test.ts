@@ -39,8 +39,36 @@ describe("a credentials file", () => {
       JSON.parse('{"__proto__":"b","constructor":"c"}'),
     ],
     ["nothing", "", {}],
+    [
+      "a path that ends in a backslash, in quotes",
+      `A="C:\\"\nB='\\' # c\nC=d`,
+      { A: "C:\\", B: "\\", C: "d" },
+    ],
   ])("with %s", ([, text, values]) => {
     expect(parseCredentialsFile(text)).toEqual(values);
     expect(Object.keys(parseCredentialsFile(text))).toEqual(Object.keys(values));
   });
+
+  test.for([
+    ["lines", "A=b\n"],
+    ["quotes that are never closed", "A='b\n"],
+    ["quotes of every kind", "A=\"'`\n"],
+    ["escaped quotes", '\\"', 'A="'],
+  ])("of a megabyte of %s is read in no time", ([, part = "", start = ""]) => {
+    const time = (length: number) => {
+      const text = start + part.repeat(length / part.length);
+      const from = process.cpuUsage().user;
+      parseCredentialsFile(text);
+      return process.cpuUsage().user - from;
+    };
+    time(10_000);
+    // Ten times as much takes ten times as long, or at worst a second: not a hundred times.
+    expect(time(1_000_000)).toBeLessThan(Math.max(30 * time(100_000), 1_000_000));
+  });
+});
+
+test.for([null, undefined, new Uint8Array()])("%o is no text", (text) => {
+  expect(() => parseCredentialsFile(text as never)).toThrow(
+    expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(/text of a file/) }),
+  );
 });

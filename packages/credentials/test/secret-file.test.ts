@@ -18,6 +18,21 @@ const useless: readonly [string, (path: string) => void, RegExp][] = [
   ["of more than a megabyte", (path) => writeFileSync(path, "k".repeat(1_048_577)), /is larger than 1 MiB/],
 ];
 
+describe("a key or a token in place of the path of its file", () => {
+  const key = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR";
+  test.for([key, `${key}.${key.repeat(8)}.sig`, `{"apikey":"k-123"}`, "KEY=k-123", "k-123\nk-123"])(
+    "is not shown: %j",
+    (misplaced) => {
+      for (const read of [secretFile(misplaced), crTokenFile(misplaced), crTokenFile([misplaced])]) {
+        const { message, code } = thrownBy(read);
+        expect(code).toBe("ERR_IAM_CONFIG");
+        expect(message).toMatch(/not shown/);
+        expect(message).not.toMatch(/k-123|aB3d/);
+      }
+    },
+  );
+});
+
 describe("a secret in a file", () => {
   test.for(["the-key", "the-key\n", "  the-key\r\n\n"])(
     "is read without white space around it: %j",

@@ -2,7 +2,12 @@ import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { credentialsFromEnvironment, serviceFromEnvironment, type TokenService } from "../src/index.ts";
+import {
+  credentialsFromEnvironment,
+  defaultGrant,
+  serviceFromEnvironment,
+  type TokenService,
+} from "../src/index.ts";
 import { askedWith } from "./asked.ts";
 import { asNobody, directoryWith, surroundings, thrownBy } from "./places.ts";
 
@@ -230,6 +235,26 @@ describe("VCAP_SERVICES", () => {
     expect(service.source).toBe("VCAP_SERVICES");
   });
 
+  test.for([
+    ["https://ada:p%40ss@c.example.com/", "https://c.example.com"],
+    ["https://ada@c.example.com/path@x", "https://c.example.com/path@x"],
+    ["HTTPS://a:b@c:d@c.example.com", "HTTPS://c.example.com"],
+    ["https://c.example.com/a@b?c@d", "https://c.example.com/a@b?c@d"],
+  ])("gives the service's URL without a password in it: %s", ([url, shown]) => {
+    const env = vcap({ cloudant: [{ credentials: { apikey: "k", url } }] });
+    const service = serviceFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
+    expect(service.url).toBe(shown);
+  });
+
+  test("gives the service's URL without the slashes at its end, however many, and those before its end", () => {
+    const slashes = "/".repeat(100_000);
+    const env = vcap({
+      cloudant: [{ credentials: { apikey: "k", url: `https://c.example.com${slashes}x${slashes}` } }],
+    });
+    const service = serviceFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
+    expect(service.url).toBe(`https://c.example.com${slashes}x`);
+  });
+
   test("with an API key beside a user name gives the API key, because a token is better than a password", async () => {
     const credentials = { apikey: "the-key", username: "ada", password: "p" };
     expect(await keyFrom({ env: vcap({ cloudant: [{ credentials }] }) })).toBe("the-key");
@@ -300,8 +325,23 @@ describe("without a service", () => {
   test("a named service does not get the key of everything: another identity than the one meant would act", () => {
     const env = { IBMCLOUD_API_KEY: "i" };
     const read = () => credentialsFromEnvironment({ service: "cloudant", ...surroundings({ env }) });
-    expect(thrownBy(read).message).toContain("There are no credentials for the service cloudant");
+    const { message } = thrownBy(read);
+    expect(message).toContain("There are no credentials for the service cloudant");
+    expect(message).toContain(
+      "no variable begins with CLOUDANT_; IBMCLOUD_API_KEY is set, and is not used for a service that is named",
+    );
   });
+
+  test.for([null, "cloudant"])(
+    "options that are %j are refused: not every key is the one meant",
+    (options) => {
+      for (const [name, read] of Object.entries({ credentialsFromEnvironment, defaultGrant }))
+        expect(thrownBy(() => read(options as never))).toMatchObject({
+          code: "ERR_IAM_CONFIG",
+          message: `${name} takes an object of options, such as { service: "cloudant" }.`,
+        });
+    },
+  );
 
   test("nothing at all is an error that names both variables", () => {
     const { cwd, home } = surroundings();

@@ -2,6 +2,11 @@
 export interface Incoming {
   readonly method: string;
   readonly url: URL;
+  /**
+   * Whether a server that is for this machine alone was asked under another name: by a web page, perhaps, whose name has been
+   * made to lead here (DNS rebinding).
+   */
+  readonly isForeign: boolean;
   readonly headers: Headers;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;

@@ -14,10 +14,11 @@ export function isControlPath(path: string): boolean {
 /**
  * Answers a control request, which does over HTTP what the methods of the emulator do.
  *
- * Errors: 400 with `{ error }` for a command that makes no sense, 404, 405, and 415 unless the body is JSON (which no
- * web page can send here by a plain form).
+ * Errors: 400 with `{ error }` for a command that makes no sense, 403 under a name that is not this machine's unless others may
+ * ask, 404, 405, and 415 unless the body is JSON (which no web page can send here by a plain form).
  */
 export async function answerControl(emulator: Emulator, incoming: Incoming): Promise<Answer> {
+  if (incoming.isForeign) return fail(403, "Ask for localhost or 127.0.0.1, or start with allowRemote.");
   const name = incoming.url.pathname.slice(prefix.length);
   if (!Object.hasOwn(commands, name)) return fail(404, `There is no ${prefix}${name}.`);
   const isRead = incoming.method === "GET";

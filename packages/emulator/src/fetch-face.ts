@@ -29,6 +29,7 @@ function incomingOf(request: Request, signal: AbortSignal): Incoming {
   return {
     method: request.method,
     url: new URL(request.url),
+    isForeign: false,
     headers: request.headers,
     signal,
     clientIp: "127.0.0.1",

@@ -124,8 +124,9 @@ function fieldsOf({ url, headers }: Incoming, { bytes }: ReceivedBody): URLSearc
   const fields = new URLSearchParams(url.search);
   const isForm = /^application\/x-www-form-urlencoded *(;|$)/i.test(headers.get("content-type") ?? "");
   if (!isForm || headers.get("transfer-encoding") !== null) return fields;
-  for (const [name, value] of new URLSearchParams(new TextDecoder().decode(bytes))) fields.set(name, value);
-  return fields;
+  const form = new Map(new URLSearchParams(new TextDecoder().decode(bytes)));
+  // Not by `set`, which looks through all of them each time: a form of a megabyte would take minutes.
+  return new URLSearchParams([...[...fields].filter(([name]) => !form.has(name)), ...form]);
 }
 
 /** What the log shows of the parameters: the members of a small JSON body too. */

@@ -92,9 +92,10 @@ async function open(
     const message = `The emulator does not listen on ${host}, beyond this machine, unless allowRemote is true (--allow-remote): it hands out tokens to anyone who knows a test key.`;
     throw new EmulatorError("ERR_EMULATOR_REMOTE", message);
   }
-  const server = createServer(
-    (request, response) => void serve((incoming) => answer(incoming, service), request, response),
-  );
+  const server = createServer((request, response) => {
+    const incoming = incomingOf(request, response, allowRemote);
+    void serve(() => answer(incoming, service), { request, response, signal: incoming.signal });
+  });
   // Longer than clients keep theirs, so that a test never meets a connection that is being closed.
   server.keepAliveTimeout = 120_000;
   server.requestTimeout = 0;
@@ -120,28 +121,26 @@ async function closeServer(server: Server): Promise<void> {
   await closed;
 }
 
-async function serve(
-  answer: (incoming: Incoming) => Promise<Answer>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const gone = new AbortController();
-  response.once("close", () => gone.abort(new Error("The client has gone.")));
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly signal: AbortSignal;
+}
+
+async function serve(answer: () => Promise<Answer>, exchange: Exchange): Promise<void> {
+  const { request, response, signal } = exchange;
   try {
-    await send(await answer(incomingOf(request, gone.signal)), request, response, gone.signal);
+    await send(await answer(), exchange);
   } catch (error) {
-    if (error instanceof ConnectionReset) cut(request.socket);
-    else if (gone.signal.aborted || response.headersSent) request.socket.destroy();
-    else await send(failure(error), request, response, gone.signal);
+    if (error instanceof ConnectionReset) return cut(request.socket);
+    if (signal.aborted || response.headersSent) return void request.socket.destroy();
+    // A fault may have set some that Node does not send.
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    await send(failure(error), exchange).catch(() => request.socket.destroy());
   }
 }
 
-async function send(
-  answer: Answer,
-  request: IncomingMessage,
-  response: ServerResponse,
-  signal: AbortSignal,
-): Promise<void> {
+async function send(answer: Answer, { request, response, signal }: Exchange): Promise<void> {
   const { status, headers, body } = answer;
   response.sendDate = false;
   for (const [name, value] of Object.entries(headers)) if (value !== "") response.setHeader(name, value);
@@ -158,14 +157,19 @@ async function send(
   response.end();
 }
 
-function incomingOf(request: IncomingMessage, signal: AbortSignal): Incoming {
+function incomingOf(request: IncomingMessage, response: ServerResponse, allowRemote: boolean): Incoming {
+  const gone = new AbortController();
+  const { signal } = gone;
+  response.once("close", () => gone.abort(new Error("The client has gone.")));
+  const url = urlOf(request);
   let body: Promise<ReceivedBody> | undefined;
   const headers = new Headers();
   for (let at = 0; at + 1 < request.rawHeaders.length; at += 2)
     headers.append(request.rawHeaders[at] ?? "", request.rawHeaders[at + 1] ?? "");
   return {
     method: request.method ?? "GET",
-    url: urlOf(request),
+    url,
+    isForeign: !allowRemote && !isLoopback(url.hostname),
     headers,
     signal,
     clientIp: request.socket.remoteAddress ?? "",

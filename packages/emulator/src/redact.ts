@@ -33,15 +33,29 @@ const publicFields: ReadonlySet<string> = new Set([
   "prefixRolesWithDefinitionScope",
 ]);
 
-/** Parameters as the log shows them: an empty one stays empty, a secret becomes its fingerprint. */
+/** IAM's longest name has 30 characters: a longer one is no name, but a body without one. */
+const longestName = 40;
+/** What the log keeps of one request is bounded, whatever its form holds. */
+const keptFields = 50;
+const keptValue = 1000;
+
+/**
+ * Parameters as the log shows them, the first of them: an empty one stays empty, a secret becomes its fingerprint, also one that
+ * stands where a name belongs.
+ */
 export async function redactFields(fields: URLSearchParams): Promise<Record<string, string>> {
   const shown = await Promise.all(
-    Array.from(fields, async ([name, value]) => {
-      if (value === "" || publicFields.has(name)) return [name, value] as const;
-      return [name, `[redacted] ${await fingerprint(value)}`] as const;
+    [...fields].slice(0, keptFields).map(async ([name, value]): Promise<[string, string]> => {
+      const shownName = name.length > longestName ? await redacted(name) : name;
+      if (value === "" || publicFields.has(name)) return [shownName, value.slice(0, keptValue)];
+      return [shownName, await redacted(value)];
     }),
   );
   return Object.fromEntries(shown);
+}
+
+async function redacted(value: string): Promise<string> {
+  return `[redacted] ${await fingerprint(value)}`;
 }
 
 /** An `Authorization` header as the log shows it. */

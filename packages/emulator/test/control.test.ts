@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { request } from "node:http";
 import { describe, expect, test } from "vitest";
 import { askResource, askToken, basic, emulating, jsonOf, post, tokenOf } from "./emulating.ts";
 
@@ -18,6 +20,28 @@ describe("control over HTTP", () => {
     const emulator = await emulating();
     expect((await fetch(`${emulator.url}/_emulator/state`)).status).toBe(404);
   });
+
+  test.for([
+    ["evil.example.com", false, 403],
+    ["evil.example.com", true, 200],
+    ["localhost", false, 200],
+    ["[::1]", false, 200],
+  ] as const)(
+    "asked for by the name %s, where others may ask: %s, is answered %i",
+    async ([name, allowRemote, status]) => {
+      const { port } = await emulating({ control: true, allowRemote });
+      const asked = request({
+        port,
+        host: "127.0.0.1",
+        path: "/_emulator/state",
+        headers: { host: `${name}:${port}` },
+      });
+      asked.end();
+      const [answer] = await once(asked, "response");
+      answer.resume();
+      expect(answer.statusCode).toBe(status);
+    },
+  );
 
   test("queues faults and clears them", async () => {
     const { emulator, command } = await controlled();

@@ -81,6 +81,23 @@ describe("the server", () => {
     await expect(fetch(url)).rejects.toThrow();
   });
 
+  test("goes on when a fault sets what Node does not send, in the answer or in the one that says so", async () => {
+    const emulator = await emulating();
+    for (const set of [
+      { trailer: "x" },
+      { "x-broken": "a\r\nb: c" },
+      { "content-length": "1", trailer: "x" },
+    ]) {
+      emulator.fault({ kind: "headers", set }, { target: "keys" });
+      const response = await fetch(`${emulator.url}/identity/keys`);
+      expect([response.status, await response.text()]).toEqual([
+        500,
+        expect.stringContaining("itself failed"),
+      ]);
+    }
+    expect((await fetch(`${emulator.url}/identity/keys`)).status).toBe(200);
+  });
+
   test("answers a request that names no sensible host", async () => {
     const { port } = await emulating();
     const socket = connect(port, "127.0.0.1");

@@ -71,6 +71,23 @@ describe("the request log", () => {
     expect(everything).toContain("[redacted]");
   });
 
+  test("holds no key that was sent as a whole body, where the name of a field belongs", async () => {
+    const emulator = await emulating();
+    const key = `canary-${"k".repeat(40)}`;
+    await post(emulator.url, key);
+    expect(emulator.log.at(-1)?.fields).toEqual({ [`[redacted] ${await fingerprint(key)}`]: "" });
+  });
+
+  test("is bounded for each request, and a form of a megabyte of names is answered at once", async () => {
+    const emulator = await emulating();
+    const names = Array.from({ length: 60_000 }, (_, at) => `name-${at}=${at % 2}`).join("&");
+    await post(emulator.url, `${names}&scope=${"s".repeat(5000)}`);
+    await post(`${emulator.url}/identity/token?scope=${"s".repeat(5000)}`, {});
+    const [first, second] = emulator.log;
+    expect(Object.keys(first?.fields ?? {}).length).toBe(50);
+    expect(second?.fields.scope).toHaveLength(1000);
+  });
+
   test("keeps the last requests only", async () => {
     const emulator = await emulating({ logLimit: 3 });
     for (let i = 0; i < 5; i++) await fetch(`${emulator.url}/resource/${i}`);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   authorizedFetch,
   type GetTokenOptions,
+  IamError,
   type OriginOptions,
   requireTokenManager,
   type Token,
@@ -74,6 +75,8 @@ export type IamMiddleware = (
 export function iamExpress(options: IamExpressOptions): IamMiddleware {
   const { lazy = false, ...rest } = options ?? {};
   const manager = requireTokenManager(options?.manager, "iamExpress");
+  if (typeof lazy !== "boolean")
+    throw new IamError("ERR_IAM_CONFIG", "lazy of iamExpress must be true or false.");
   const fetch = authorizedFetch({ ...rest, manager, name: "iamExpress" });
   return (req, res, next) => {
     Object.assign(req, { iam: iamRequest({ manager, fetch, res }) });

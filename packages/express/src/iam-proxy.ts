@@ -10,6 +10,7 @@ import {
   type TokenManager,
 } from "@iam/core";
 import { type BearerVerifier, type Refusal, refusalFor } from "./caller.ts";
+import { setAnswer, setConnection } from "./connection-headers.ts";
 import type { IamMiddleware } from "./iam-express.ts";
 import { type OutgoingOptions, outgoingUrl, redirectedUrl } from "./outgoing-url.ts";
 import { isUnavailable, tokenUnavailable } from "./token-unavailable.ts";
@@ -48,7 +49,10 @@ export interface IamProxy {
     head: Buffer,
     next: (req: IncomingMessage, socket: Socket, head: Buffer) => void,
   ) => Promise<void>;
-  /** The option `on` of `createProxyMiddleware`. */
+  /**
+   * The option `on` of `createProxyMiddleware`. A handler of your own takes the place of ours: call ours first in it. After
+   * `proxyRes` the 401 of the API has been answered when `res.headersSent`.
+   */
   readonly on: {
     readonly proxyReq: (
       outgoing: ClientRequest,
@@ -75,17 +79,29 @@ interface Passage {
   strayed: boolean;
   /** What the last hop was sent with; undefined when it was sent without a token. */
   sent: { readonly token: Token; readonly origin: string } | undefined;
+  /** Whether the API has refused our token. */
+  refused: boolean;
 }
 
 /** Credentials are the caller's own; `Expect` mutes the proxy's events. */
 const removed = ["authorization", "cookie", "proxy-authorization", "expect"];
+/** What an API says to this service, whose token it was asked with: its challenge, and a session of its own. */
+const notForCallers = [
+  "www-authenticate",
+  "proxy-authenticate",
+  "authentication-info",
+  "set-cookie",
+  "set-cookie2",
+];
+/** A segment that leads up, in any spelling that some server reads: out of the path that the target is confined to. */
+const leadsUp = /(^|[\\/]|%2f|%5c)(\.|%2e){2}([\\/;#]|%2f|%5c|$)/i;
 
 /**
  * A gateway that calls an API with this service's token on behalf of those whom it lets in, with http-proxy-middleware 4.
  *
- * What a caller sends as `Authorization`, `Cookie` or `Proxy-Authorization` stays here. The token is set on the outgoing
- * request only, after its origin was judged. A 401 of the API replaces the token in the background and is answered 502
- * without the API's challenge, which is not for the caller; nothing is replayed.
+ * What a caller sends as `Authorization`, `Cookie` or `Proxy-Authorization` stays here, and so do the API's own challenge and
+ * cookies, which are for this service. The token is set on the outgoing request only, after its origin was judged. A 401 of the
+ * API replaces the token in the background and is answered 502; nothing is replayed. A path that leads up (`..`) is answered 400.
  *
  * Errors: `ERR_IAM_CONFIG` for options that cannot work, and when neither `verifier` nor `allowAnonymous: true` is given.
  * Source: RFC 6750; RFC 9110 sections 7.6.1 and 15.6.3.
@@ -115,10 +131,11 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
     // Answered with the request as it arrived, the token included.
     if (req.method === "TRACE")
       return { status: 405, headers: { Allow: "GET, HEAD, POST, PUT, PATCH, DELETE" } };
+    if (leadsUp.test(req.url?.split("?", 1)[0] ?? "")) return { status: 400, headers: {} };
     const refusal = verifier && (await refusalFor(verifier, req));
     if (refusal !== undefined) return refusal;
     const token = manager.peek() ?? (await manager.getToken());
-    passages.set(req, { token, hops: 0, strayed: false, sent: undefined });
+    passages.set(req, { token, hops: 0, strayed: false, sent: undefined, refused: false });
     for (const name of removed) delete req.headers[name];
     setConnection(req, upgrades);
     return undefined;
@@ -155,16 +172,25 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
     }
   }
 
-  /** Whether the answer is a refusal of our token, which is then replaced for the requests to come. */
-  function isRefused({ sent }: Passage, status: number | undefined): boolean {
-    if (sent === undefined) return false;
-    const { token, origin } = sent;
-    if (status !== 401) {
-      manager.accepted(token, origin);
-      return false;
-    }
-    manager.getToken({ rejected: token, origin }).catch(() => {});
-    return true;
+  /** Hears whether our token was refused, which is then replaced for the requests to come; keeps to us what was said to us. */
+  function hear(passage: Passage, { statusCode, headers }: IncomingMessage): void {
+    const { sent } = passage;
+    if (sent === undefined) return;
+    for (const name of notForCallers) delete headers[name];
+    passage.refused = statusCode === 401;
+    if (passage.refused) manager.getToken({ rejected: sent.token, origin: sent.origin }).catch(() => {});
+    else manager.accepted(sent.token, sent.origin);
+  }
+
+  /** Authorizes a request, and hears its answer before the proxy does, whoever else listens to the proxy's events. */
+  function accompany(...[outgoing, req, options]: Parameters<typeof attach>): Passage | undefined {
+    const passage = attach(outgoing, req, options);
+    if (passage === undefined) return undefined;
+    outgoing.prependOnceListener("response", (answered) => {
+      setAnswer(answered);
+      hear(passage, answered);
+    });
+    return passage;
   }
 
   return {
@@ -188,40 +214,31 @@ export function iamProxy(options: IamProxyOptions): IamProxy {
     },
 
     on: {
-      proxyReq(outgoing, req, _res, options) {
-        attach(outgoing, req, options);
+      proxyReq(outgoing, req, res, options) {
+        if (accompany(outgoing, req, options) === undefined) return;
+        // The proxy would end an answer that broke off as if it were whole, and keep the connection for another one.
+        outgoing.prependOnceListener("error", () => {
+          if (res.headersSent) res.destroy();
+        });
       },
 
       proxyReqWs(outgoing, req, socket, options) {
-        const passage = attach(outgoing, req, options);
+        const passage = accompany(outgoing, req, options);
         if (passage === undefined) return;
-        outgoing.once("upgrade", () => isRefused(passage, 101));
+        outgoing.once("upgrade", (answered) => hear(passage, answered));
         // Comes before the proxy's own listener, which passes the answer on to a socket that can still be written to.
-        outgoing.once("response", ({ statusCode }) => {
-          if (isRefused(passage, statusCode)) answerRaw(socket, badGateway);
+        outgoing.once("response", () => {
+          if (passage.refused) answerRaw(socket, badGateway);
         });
       },
 
       proxyRes(incoming, req, res) {
-        const passage = passages.get(req);
-        if (passage === undefined || !isRefused(passage, incoming.statusCode)) return;
+        if (!passages.get(req)?.refused) return;
         incoming.on("error", () => {}).resume();
         answer(res, badGateway);
       },
     },
   };
-}
-
-/**
- * What the caller says of its connection, in our words: `Connection` could have the next hop remove our token. Upgrades are for
- * `upgrade` alone; the proxy has no answer to a caller whose ordinary request the API takes for one.
- */
-function setConnection({ headers }: IncomingMessage, upgrades: boolean): void {
-  const closes = /(^|,)\s*close\s*($|,)/i.test(headers.connection ?? "");
-  delete headers.connection;
-  if (upgrades) headers.connection = "Upgrade";
-  else if (closes) headers.connection = "close";
-  if (!upgrades) delete headers.upgrade;
 }
 
 const badGateway: Refusal = { status: 502, headers: {} };

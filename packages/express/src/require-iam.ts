@@ -79,6 +79,8 @@ export function requireIam(options: RequireIamOptions): IamMiddleware {
   const { verifier, optional = false } = options ?? {};
   if (typeof verifier?.verify !== "function")
     throw config("requireIam needs a verifier, such as { verifier: createVerifier() } of @iam/verify.");
+  // A text such as "false", out of an environment, would let everybody in.
+  if (typeof optional !== "boolean") throw config("optional of requireIam must be true or false.");
   const accounts = listOf(options.accounts, "accounts");
   const identities = listOf(options.identities, "identities");
   const scopes = listOf(options.scopes, "scopes");

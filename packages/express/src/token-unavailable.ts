@@ -1,4 +1,4 @@
-import { type IamError, isIamError, TokenEndpointError } from "@iam/core";
+import { IamError, isIamError, TokenEndpointError } from "@iam/core";
 
 /** An IamError as Express answers it: 503, and when to come back. */
 export interface TokenUnavailableError extends IamError {
@@ -23,16 +23,17 @@ export function tokenUnavailable(error: unknown): unknown {
   if (!isIamError(error) || error.code === "ERR_IAM_ORIGIN_NOT_ALLOWED" || isUnavailable(error)) return error;
   const { errorCode, transactionId, retryAfterMs } = error as Partial<TokenEndpointError>;
   const { code, message, retryable } = error;
-  const answer = new TokenEndpointError(code, message, {
-    cause: error,
-    status: 503,
-    retryable,
-    errorCode,
-    transactionId,
-    retryAfterMs,
-  });
+  // Each by its own name: one that says "token endpoint" of keys that cannot be had sends whoever reads it to the wrong place.
+  const answer = code.startsWith("ERR_IAM_TOKEN_")
+    ? new TokenEndpointError(code, message, { cause: error, retryable, errorCode, transactionId })
+    : new IamError(code, message, { cause: error, retryable });
   const afterMs = retryAfterMs ?? (retryable ? unavailableMs : refusedMs);
-  return Object.assign(answer, { statusCode: 503, headers: { "Retry-After": seconds(afterMs) } });
+  return Object.assign(answer, {
+    retryAfterMs,
+    status: 503,
+    statusCode: 503,
+    headers: { "Retry-After": seconds(afterMs) },
+  });
 }
 
 /** Whether {@link tokenUnavailable} made it. */

@@ -257,3 +257,10 @@ test.each([
     }),
   );
 });
+
+test("lazy that is a text is an error at registration", async () => {
+  const { manager } = await emulated();
+  expect(() => iamExpress({ manager, lazy: "false" as never })).toThrow(
+    expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringContaining("lazy") }),
+  );
+});

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { type AddressInfo, connect, Socket } from "node:net";
+import { type AddressInfo, connect, createServer, Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { inspect } from "node:util";
 import { type Clock, IamError, systemClock } from "@iam/core";
@@ -194,7 +194,160 @@ describe("a caller", () => {
   });
 });
 
+/** Bytes to a server, and what comes back until it closes the connection, which it is asked to. */
+async function sendRaw(url: string, bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1").setEncoding("latin1");
+  socket.write(bytes.replaceAll("\n", "\r\n"));
+  return text(socket);
+}
+
+describe("what is said of one connection", () => {
+  test("stays on it: nothing of it reaches the API, nor what Connection names", async () => {
+    const { url, seen } = await gateway();
+    const hops = {
+      "proxy-connection": "keep-alive",
+      te: "trailers",
+      "keep-alive": "timeout=9",
+      "x-hop": "1",
+    };
+    await ask(url, { headers: { ...hops, connection: "close, X-Hop", "x-kept": "1" } });
+    expect(seen[0]?.headers).toMatchObject({ "x-kept": "1" });
+    for (const name of Object.keys(hops)) expect(seen[0]?.headers).not.toHaveProperty(name);
+  });
+
+  test("takes away neither the length of a body nor what a proxy before us said", async () => {
+    const { url, seen } = await gateway();
+    const named = "Content-Length, Transfer-Encoding, Host, X-Forwarded-For, Forwarded";
+    const smuggled = "GET /smuggled HTTP/1.1\nHost: x\n\n";
+    await ask(url, {
+      headers: {
+        ...{ connection: `close, ${named}`, "x-forwarded-for": "192.0.2.1", forwarded: "for=192.0.2.1" },
+        "content-length": `${smuggled.length}`,
+      },
+      body: smuggled,
+    });
+    await ask(url);
+    expect(seen).toMatchObject([{ url: "/", body: smuggled }, { url: "/" }]);
+    expect(seen[0]?.headers).toMatchObject({ "x-forwarded-for": "192.0.2.1", forwarded: "for=192.0.2.1" });
+  });
+
+  test("cannot end the process by a Trailer, in a request or in an answer", async () => {
+    const { url, seen, api } = await gateway();
+    const get = "GET / HTTP/1.1\nHost: x\nConnection: close\n";
+    expect(await sendRaw(url, `${get}Trailer: x\n\n`)).toMatch(/^HTTP\/1.1 200 /);
+    expect(seen[0]?.headers).not.toHaveProperty("trailer");
+    api.headers = { trailer: "x", "transfer-encoding": "chunked" };
+    // To HTTP/1.0 there are no chunks, and so no trailers.
+    expect(await sendRaw(url, "GET / HTTP/1.0\n\n")).toMatch(/^HTTP\/1.1 200 [\s\S]*the API's answer$/);
+  });
+
+  test("stays on it: nothing of it reaches the caller, nor what the answer's Connection names", async () => {
+    const { url, api } = await gateway();
+    const hops = { "keep-alive": "timeout=99", "proxy-connection": "x", "x-hop": "1", upgrade: "h2c" };
+    api.headers = { ...hops, connection: "close, x-hop", "x-kept": "1" };
+    const { headers } = await ask(url);
+    expect(headers).toMatchObject({ "x-kept": "1" });
+    for (const name of ["proxy-connection", "x-hop", "upgrade"]) expect(headers).not.toHaveProperty(name);
+    expect(headers["keep-alive"]).not.toBe("timeout=99");
+  });
+});
+
+describe("the path", () => {
+  test.each([
+    "/api/../admin",
+    "/api/%2e%2E/admin",
+    "/api/.%2e",
+    "/api\\..\\admin",
+    "/api/..%2fadmin",
+    "/api/..;/admin",
+    "/api/x%5c..",
+  ])("%s, which leads up, is answered 400, and the API sees nothing", async (path) => {
+    const { url, seen } = await gateway();
+    const answer = await sendRaw(url, `GET ${path}?x=1 HTTP/1.1\nHost: x\nConnection: close\n\n`);
+    expect(answer).toMatch(/^HTTP\/1.1 400 /);
+    expect(seen).toEqual([]);
+  });
+
+  test("with dots that lead nowhere goes on", async () => {
+    const { url, seen } = await gateway();
+    for (const path of ["/v1..2/...", "/..x/x../.x", "/?to=/../x"]) {
+      await sendRaw(url, `GET ${path} HTTP/1.1\nHost: x\nConnection: close\n\n`);
+      expect(seen.at(-1)?.url).toBe(path);
+    }
+  });
+});
+
+/** An API that answers these bytes and then, if asked to, breaks the connection. */
+async function rawApi(bytes: string, { breaks = false } = {}): Promise<string> {
+  const api = createServer((socket) => {
+    socket
+      .on("error", () => {})
+      .once("data", () => {
+        socket.write(bytes.replaceAll("\n", "\r\n"), "latin1", () => {
+          if (breaks) setImmediate(() => socket.resetAndDestroy());
+        });
+      });
+  }).listen(0, "127.0.0.1");
+  await once(api, "listening");
+  onTestFinished(() => void api.close());
+  return `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+}
+
+describe("an answer of the API", () => {
+  test.each([
+    ["a status below 100", "HTTP/1.1 099 x\nContent-Length: 0\n\n", 502],
+    ["a switch of protocols that nobody asked for", "HTTP/1.1 101 x\nContent-Length: 0\n\n", 502],
+    ["a reason phrase with a control character", "HTTP/1.1 200 a\u0001b\nContent-Length: 0\n\n", 200],
+  ])("with %s ends in an answer, not the process", async (_, bytes, status) => {
+    const target = await rawApi(bytes);
+    const { url } = await gateway({ target, origins: [target] });
+    expect((await ask(url)).status).toBe(status);
+  });
+
+  test.each([
+    ["a length", "HTTP/1.1 200 OK\nContent-Length: 100\n\nhalf"],
+    ["chunks", "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n4\nhalf\n"],
+  ])("with %s that breaks off breaks off for the caller too", async (_, bytes) => {
+    const target = await rawApi(bytes, { breaks: true });
+    const { url } = await gateway({ target, origins: [target] });
+    await expect(fetch(url).then((answer) => answer.text())).rejects.toThrow();
+  });
+
+  test("keeps from the caller what it says to the service: its cookies and its challenge", async () => {
+    const { url, api } = await gateway();
+    api.status = 403;
+    api.headers = {
+      "set-cookie": "session=the-service's",
+      "www-authenticate": 'Bearer error="insufficient_scope"',
+      "x-kept": "1",
+    };
+    const { status, headers } = await ask(url);
+    expect(status).toBe(403);
+    expect(headers).toMatchObject({ "x-kept": "1" });
+    expect(headers).not.toHaveProperty("set-cookie");
+    expect(headers).not.toHaveProperty("www-authenticate");
+  });
+});
+
 describe("a 401 of the API", () => {
+  test("replaces the token also where a proxyRes of one's own has taken the place of ours", async () => {
+    const own: (number | undefined)[] = [];
+    const { guard, upstream, api, emulator, seen } = await gateway();
+    const on = { ...guard.on, proxyRes: ({ statusCode }: IncomingMessage) => void own.push(statusCode) };
+    const proxying = createProxyMiddleware({ target: upstream.url, on });
+    const { url } = await serving(express().use(guard.middleware, proxying));
+    api.status = 401;
+    api.headers = { "www-authenticate": "Bearer" };
+    const answer = await ask(url);
+    expect(answer.status).toBe(401);
+    expect(answer.headers).not.toHaveProperty("www-authenticate");
+    expect(own).toEqual([401]);
+    await emulator.until(({ grants }) => grants === 2);
+    api.status = 200;
+    await ask(url);
+    expect(seen[1]?.headers.authorization).not.toBe(seen[0]?.headers.authorization);
+  });
+
   test("is 502 without its challenge, is not replayed, and the next request has a new token", async () => {
     const { url, seen, api, emulator } = await gateway();
     await ask(url);
@@ -432,6 +585,20 @@ describe("a WebSocket", () => {
     wsApi.status = 101;
     expect((await open(wsUrl)).status).toBe(101);
     expect(handshakes[1]?.authorization).not.toBe(handshakes[0]?.authorization);
+  });
+
+  test("is opened without a body, and without the API's cookies", async () => {
+    const { url, wsUpstream, handshakes } = await webSocketGateway();
+    wsUpstream.server.removeAllListeners("upgrade").on("upgrade", (req, socket) => {
+      handshakes.push(req.headers);
+      const cookie = "Set-Cookie: session=1\r\n";
+      socket.end(`HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${cookie}\r\n`);
+    });
+    const head = "GET / HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\n";
+    const answer = await sendRaw(url, `${head}Content-Length: 4\n\nbody`);
+    expect(answer).toMatch(/^HTTP\/1.1 101 /);
+    expect(answer).not.toMatch(/cookie/i);
+    expect(handshakes[0]).not.toHaveProperty("content-length");
   });
 
   test("that the API refuses otherwise gets that answer", async () => {

@@ -117,7 +117,10 @@ describe.each([
     emulator.fault({ kind: "reset" }, { target: "keys" });
     const answer = await ask(bearer(token));
     expect(answer).toMatchObject({ status: 503, challenge: undefined, retryAfter: "1" });
-    expect(errors).toMatchObject([{ code: "ERR_IAM_VERIFICATION_UNAVAILABLE", status: 503 }]);
+    // Not a TokenEndpointError: no token endpoint was asked.
+    expect(errors).toMatchObject([
+      { code: "ERR_IAM_VERIFICATION_UNAVAILABLE", status: 503, name: "IamError", retryAfterMs: 1000 },
+    ]);
     expect(auths).toEqual([]);
   });
 });
@@ -404,6 +407,8 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
     [{}, /needs a verifier/],
     [{ verifier: () => ({}) }, /needs a verifier/],
     [{ verifier, accounts: [] }, /accounts must be a list/],
+    [{ verifier, optional: "false" }, /optional of requireIam must be true or false/],
+    [{ verifier, optional: null }, /optional of requireIam must be true or false/],
     [{ verifier, identities: "IBMid-1" }, /identities must be a list/],
     [{ verifier, identities: [undefined] }, /identities must be a list/],
     [{ verifier, scopes: [""] }, /scopes must be a list/],

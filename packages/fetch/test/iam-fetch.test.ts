@@ -1,4 +1,11 @@
-import { apiKeyGrant, createTokenManager, isIamError, type TokenManager } from "@iam/core";
+import {
+  apiKeyGrant,
+  createTokenManager,
+  isIamError,
+  systemClock,
+  type TokenManager,
+  type TokenManagerEvent,
+} from "@iam/core";
 import { type RunningEmulator, startEmulator } from "@iam/emulator";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type IamFetchOptions, iamFetch } from "../src/index.ts";
@@ -70,17 +77,20 @@ describe("what is asked for", () => {
     expect(answer).toMatchObject({ method: "PUT", body: "of the request", content_type: "text/x-two" });
   });
 
-  test("a body in the init replaces that of the Request, and can be replayed", async () => {
-    const { emulator, make, resource } = await stage();
-    const fetch = make();
-    await fetch(resource);
-    emulator.revokeAll();
-    const answer = await echo(
-      await fetch(new Request(resource, { method: "POST", body: "one" }), { body: "two" }),
-    );
-    expect(answer).toMatchObject({ method: "POST", body: "two" });
-    expect(emulator.counters.resourceRequestsByStatus).toEqual({ 200: 2, 401: 1 });
-  });
+  test.for(["two", ""])(
+    "a body %j in the init replaces that of the Request, and can be replayed",
+    async (body) => {
+      const { emulator, make, resource } = await stage();
+      const fetch = make();
+      await fetch(resource);
+      emulator.revokeAll();
+      const answer = await echo(
+        await fetch(new Request(resource, { method: "POST", body: "one" }), { body }),
+      );
+      expect(answer).toMatchObject({ method: "POST", body });
+      expect(emulator.counters.resourceRequestsByStatus).toEqual({ 200: 2, 401: 1 });
+    },
+  );
 
   test("a Request given as the init is read as the platform reads it", async () => {
     const { make, resource } = await stage();
@@ -385,6 +395,73 @@ describe("redirects", () => {
       expect(emulator.counters.tokenRequests).toBe(1);
     },
   );
+
+  test("a redirect that leads in a circle is followed 20 times", async () => {
+    const { emulator, make, resource } = await stage();
+    emulator.fault({ kind: "redirect", location: "/resource" }, { target: "resource", times: "forever" });
+    await expect(make()(resource)).rejects.toThrow(new TypeError("More than 20 redirects"));
+    expect(emulator.counters.resourceRequests).toBe(21);
+  });
+
+  test("a Request with a body whose length is told is sent on whole, as often as it is asked for", async () => {
+    const { emulator, make, from, resource } = await redirecting(307);
+    emulator.fault(
+      { kind: "redirect", status: 308, location: resource },
+      { target: "resource", path: "/resource/to" },
+    );
+    const headers = { "content-length": "4", "content-type": "text/x-poem" };
+    const request = new Request(from, { method: "POST", body: "text", headers });
+    const answer = await echo(await make()(request));
+    expect(answer).toMatchObject({
+      method: "POST",
+      path: "/resource",
+      body: "text",
+      content_type: "text/x-poem",
+    });
+  });
+
+  describe("and 401s, with more than 5 s between one answer and the next", () => {
+    async function slow() {
+      const scene = await stage();
+      let passedMs = 0;
+      const clock = {
+        ...systemClock,
+        wallNow: () => Date.now() + passedMs,
+        monotonicNow: () => performance.now() + passedMs,
+      };
+      const grant = apiKeyGrant(scene.emulator.apiKey);
+      const events: string[] = [];
+      const onEvent = ({ type }: TokenManagerEvent) => events.push(type);
+      const manager = createTokenManager({ grant, tokenEndpoint: scene.emulator.url, clock, onEvent });
+      onTestFinished(() => manager[Symbol.asyncDispose]());
+      const later: typeof fetch = (...call) => {
+        passedMs += 6_000;
+        return fetch(...call);
+      };
+      const sentTo = () =>
+        scene.emulator.log.flatMap(({ target, path }) => (target === "resource" ? [path] : []));
+      return { ...scene, events, fetch: scene.make({ manager, fetch: later }), sentTo };
+    }
+    const at = (path: string) => ({ target: "resource", path }) as const;
+
+    test("replay a request once, however many hops it has", async () => {
+      const { emulator, fetch, resource, sentTo } = await slow();
+      emulator.fault({ kind: "status", status: 401 }, at("/resource/from"));
+      emulator.fault({ kind: "redirect", location: "/resource/to" }, at("/resource/from"));
+      emulator.fault({ kind: "status", status: 401 }, at("/resource/to"));
+      expect((await fetch(`${resource}/from`)).status).toBe(401);
+      await emulator.until(({ grants }) => grants === 3);
+      expect(sentTo()).toEqual(["/resource/from", "/resource/from", "/resource/to"]);
+    });
+
+    test("are told to the manager once for a request and its replay", async () => {
+      const { emulator, events, fetch, resource, sentTo } = await slow();
+      emulator.fault({ kind: "status", status: 401 }, { target: "resource", times: 2 });
+      expect((await fetch(resource)).status).toBe(401);
+      expect(events.filter((type) => type === "token_rejected")).toHaveLength(1);
+      expect(sentTo()).toEqual(["/resource", "/resource"]);
+    });
+  });
 
   test("the same holds for a Request", async () => {
     const { make, from } = await redirecting(303);

@@ -1,4 +1,4 @@
-import { IamError, isIamError, requireTokenManager, type Token, type TokenManager } from "@iam/core";
+import { conceal, IamError, isIamError, requireTokenManager, type Token, type TokenManager } from "@iam/core";
 
 /** A token as the COS SDK wants to have it. */
 export interface CosToken {
@@ -103,11 +103,10 @@ export function cosTokenManager(options: CosTokenManagerOptions): CosTokenManage
 
 function cosTokenOf({ accessToken, expiresAt }: Token, manager: TokenManager): CosToken {
   const expiration = expiresAt === undefined ? undefined : new Date(expiresAt);
-  const shown = { tokenType: "Bearer" as const, expiration, isExpired };
   function isExpired(): boolean {
     return manager.peek()?.accessToken !== accessToken;
   }
-  return Object.defineProperty(shown, "accessToken", { get: () => accessToken }) as CosToken;
+  return conceal({ tokenType: "Bearer" as const, expiration, isExpired }, { accessToken });
 }
 
 /** A copy: the SDK writes its own words into the errors that it is given, and ours has other readers too. */

@@ -33,8 +33,9 @@ interface CosClient {
 interface CosRequest {
   readonly httpRequest: {
     readonly endpoint: { readonly protocol: string; readonly host: string };
-    readonly headers: Readonly<Record<string, string | undefined>>;
+    readonly headers: Record<string, string | undefined>;
     readonly body: unknown;
+    stream?: unknown;
   };
   on(event: string, listener: (...args: never[]) => void, first?: boolean): void;
   onAsync(event: string, listener: (...args: never[]) => void, first?: boolean): void;
@@ -43,7 +44,7 @@ interface CosRequest {
 }
 
 interface CosResponse {
-  readonly httpResponse: { readonly statusCode?: number };
+  readonly httpResponse: { readonly statusCode?: number; readonly streaming?: boolean; stream?: unknown };
   error: { retryable?: boolean; retryDelay?: number } | null;
 }
 
@@ -73,6 +74,9 @@ export function iamCos<S3 extends new (...args: never[]) => object>(
 ): InstanceType<S3> {
   const { manager: given, origins, replay = true, ...clientOptions } = { ...(options as IamCosOptions) };
   const manager = requireTokenManager(given, "iamCos");
+  if (typeof S3 !== "function") throw notTheClass();
+  if (typeof replay !== "boolean")
+    throw new IamError("ERR_IAM_CONFIG", "replay of iamCos must be true or false.");
   const tokenManager = cosTokenManager({ manager });
   // What is left are the options of the client; the SDK has no type for this one.
   const Client = S3 as unknown as new (options: object) => InstanceType<S3>;
@@ -99,7 +103,11 @@ function requireCosClient(client: object): CosClient {
   const s3 = client as Partial<CosClient>;
   if (typeof s3.customizeRequests === "function" && typeof s3.upload === "function" && s3.endpoint)
     return s3 as CosClient;
-  throw new IamError("ERR_IAM_CONFIG", "iamCos needs the class S3 of ibm-cos-sdk as its first argument.");
+  throw notTheClass();
+}
+
+function notTheClass(): IamError {
+  return new IamError("ERR_IAM_CONFIG", "iamCos needs the class S3 of ibm-cos-sdk as its first argument.");
 }
 
 /** The endpoint of the client itself, and the buckets below it where a wildcard may stand. */
@@ -197,6 +205,12 @@ function watchRequest(request: CosRequest, manager: TokenManager, rules: OriginR
     const sent = request.httpRequest.headers.Authorization;
     if (statusCode !== 401 && token !== undefined && sent === `Bearer ${token.accessToken}`)
       manager.accepted(token, originOf(request.httpRequest));
+  });
+  // What the SDK gives leads to the request as it was sent. A stream that is still read stays, to be ended by its reader.
+  request.on("complete", ({ httpResponse }: CosResponse) => {
+    const { httpRequest } = request;
+    delete httpRequest.headers.Authorization;
+    if (!httpResponse.streaming) httpRequest.stream = httpResponse.stream = null;
   });
   request.on("error", (_: unknown, response: { error: unknown }) => {
     if (failure !== undefined) response.error = failure;

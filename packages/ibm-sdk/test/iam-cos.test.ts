@@ -119,8 +119,9 @@ describe("the COS SDK with our token manager as its own", () => {
     expect(token).toMatchObject({ tokenType: "Bearer", expiration: new Date(expiresAt ?? 0) });
     expect(tokenManager.getToken().accessToken).toBe(accessToken);
     expect([token?.isExpired(), tokenManager.token?.isExpired()]).toEqual([false, false]);
-    expect(inspect(tokenManager, { depth: Infinity, showHidden: true })).not.toContain(accessToken);
-    expect(inspect(token, { depth: Infinity, showHidden: true })).not.toContain(accessToken);
+    const everything = { depth: Infinity, showHidden: true, getters: true };
+    expect(inspect(tokenManager, everything)).not.toContain(accessToken);
+    expect(inspect(token, everything)).not.toContain(accessToken);
     expect(JSON.stringify(token)).not.toContain(accessToken);
   });
 
@@ -323,6 +324,12 @@ describe("a COS client that iamCos made", () => {
   test.for<[string, unknown, unknown]>([
     ["without a manager", cos.S3, {}],
     ["without options", cos.S3, undefined],
+    ["with the SDK in place of its class", cos, { manager: { getToken() {}, peek() {}, accepted() {} } }],
+    [
+      "with a replay that is a text",
+      cos.S3,
+      { manager: { getToken() {}, peek() {}, accepted() {} }, replay: "no" },
+    ],
     ["with another class", class Other {}, { manager: { getToken() {}, peek() {}, accepted() {} } }],
   ])("%s is ERR_IAM_CONFIG", ([, S3, options]) => {
     expect(() => iamCos(S3 as typeof cos.S3, options as never)).toThrow(

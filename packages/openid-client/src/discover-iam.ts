@@ -50,19 +50,24 @@ export async function discoverIam(
   url: string | URL = "https://iam.cloud.ibm.com",
   options: DiscoverIamOptions = {},
 ): Promise<() => Configuration> {
-  const { clientId, clientSecret, fetch } = options;
+  const { clientId, clientSecret, fetch } = options ?? {};
   if ((clientId === undefined) !== (clientSecret === undefined))
     throw config("clientId and clientSecret belong together: give both or neither.");
+  // HTTP Basic ends the id at a colon (RFC 7617 section 2).
+  if (clientId !== undefined && !(isText(clientId) && isText(clientSecret) && !clientId.includes(":")))
+    throw config("clientId (without a colon) and clientSecret of discoverIam must be texts.");
   const host = URL.canParse(url) ? new URL(url) : undefined;
   if (host === undefined || !isSecure(host) || host.username !== "" || host.password !== "")
     throw config("discoverIam takes the https URL of IAM, or an http URL of loopback, without credentials.");
-  const named = options.issuer ?? issuerOf(host);
+  const named = options?.issuer ?? issuerOf(host);
   const issuer = URL.canParse(named) ? new URL(named) : undefined;
   if (issuer === undefined) throw config("The issuer of discoverIam must be an absolute URL.");
-  const found = await discover(host, issuer, options);
-  const metadata = found.serverMetadata();
+  const metadata = (await discover(host, issuer, options ?? {})).serverMetadata();
+  // openid-client looks at nothing but the issuer.
+  if (!isText(metadata.token_endpoint) || !URL.canParse(metadata.token_endpoint))
+    throw config(`The discovery document of ${host.origin} names no token endpoint.`);
   // What was discovered over https never leads to http; where http may go is for the transport to judge.
-  const insecure = host.protocol === "http:" && metadata.token_endpoint?.startsWith("http:");
+  const insecure = host.protocol === "http:" && metadata.token_endpoint.startsWith("http:");
   return () => {
     const made = new Configuration(
       metadata,
@@ -136,6 +141,10 @@ function authentication(clientId: string | undefined, clientSecret: string | und
     }).headers;
     headers.set("authorization", authorization ?? "");
   };
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 function config(message: string, cause?: unknown): IamError {

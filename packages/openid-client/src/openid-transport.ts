@@ -51,7 +51,10 @@ export function openidTransport(
 ): TokenTransport {
   if (typeof configuration !== "function")
     throw config("openidTransport takes a function that makes a Configuration: () => new Configuration(…).");
-  const { allowInsecure = false } = options;
+  const { allowInsecure = false } = options ?? {};
+  // A text such as "false", out of an environment, would send secrets in the clear.
+  if (typeof allowInsecure !== "boolean")
+    throw config("allowInsecure of openidTransport must be true or false.");
   const seen = new WeakSet<Configuration>();
 
   return async (request, { signal }) => {

@@ -349,6 +349,16 @@ describe("openidGrant", () => {
     );
   });
 
+  test("refuses an allowInsecure that is a text", () => {
+    expect(() =>
+      openidTransport(() => new Configuration({ issuer: "https://a.example" }, "x"), {
+        allowInsecure: "false" as never,
+      }),
+    ).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG", message: expect.stringContaining("allowInsecure") }),
+    );
+  });
+
   test("refuses a server without a token endpoint, and parameters of a function that are none", async () => {
     const { configuration } = await emulated();
     const bare = () => new Configuration({ issuer: "https://a.example" }, "x");
@@ -479,11 +489,25 @@ describe("discoverIam", () => {
     ["http://iam.cloud.ibm.com", {}, /takes the https URL/],
     ["https://a:b@iam.cloud.ibm.com", {}, /without credentials/],
     [undefined, { clientId: "bx" }, /belong together/],
+    [undefined, { clientId: "a:b", clientSecret: "canary-secret" }, /without a colon/],
+    [undefined, { clientId: "a", clientSecret: () => "canary-secret" }, /must be texts/],
     [undefined, { issuer: "iam.cloud.ibm.com" }, /issuer of discoverIam must be an absolute URL/],
   ])("refuses %j with %j", async (url, options, message) => {
     const error = await failureOf(discoverIam(url as string, options));
     expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: expect.stringMatching(message) });
   });
+
+  test.each([undefined, null, 5, {}, ["https://iam.cloud.ibm.com/identity/token"], "", "/identity/token"])(
+    "refuses a document whose token endpoint is %j",
+    async (endpoint) => {
+      const { emulator } = await emulated();
+      emulator.fault({ kind: "fields", set: { token_endpoint: endpoint } }, { target: "discovery" });
+      expect(await failureOf(discoverIam(emulator.url))).toMatchObject({
+        code: "ERR_IAM_CONFIG",
+        message: expect.stringMatching(/names no token endpoint/),
+      });
+    },
+  );
 
   test("ends when its signal says so", async () => {
     const { emulator } = await emulated();

@@ -4,10 +4,10 @@ import { control, counters, expect } from "./scene.mjs";
 /**
  * The checks that every client of a resource must pass.
  *
- * @param createClient `(manager, origins) => (url) => Promise<number>`: sends a GET and gives the status.
+ * @param createClient `(manager, origins, scene) => (url) => Promise<number>`: sends a GET and gives the status.
  */
 export function clientChecks(createClient) {
-  const clientOf = (scene) => createClient(scene.createManager(), [scene.iam]);
+  const clientOf = (scene) => createClient(scene.createManager(), [scene.iam], scene);
   return {
     async "token attached"(scene) {
       const before = await counters(scene);
@@ -31,9 +31,11 @@ export function clientChecks(createClient) {
     },
     async "origin refusal"(scene) {
       const before = await counters(scene);
-      const error = await createClient(scene.createManager(), ["https://api.example.com"])(
-        `${scene.iam}/resource`,
-      ).catch((thrown) => thrown);
+      const error = await createClient(
+        scene.createManager(),
+        ["https://api.example.com"],
+        scene,
+      )(`${scene.iam}/resource`).catch((thrown) => thrown);
       expect(isIamError(error) && error.code === "ERR_IAM_ORIGIN_NOT_ALLOWED", "a typed refusal");
       const after = await counters(scene);
       expect(

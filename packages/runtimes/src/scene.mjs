@@ -1,12 +1,15 @@
 import { apiKeyGrant, createTokenManager } from "@iam/core";
 
-/** What a check works with: the emulator at `iam`, managers for its API key, and in Node and its like a Redis. */
-export function createScene({ iam, apiKey, redis, allowBrowser = false }) {
+/** What a check works with: the emulator at `iam`, managers for its API key, and in Node and its like a Redis, the
+ * folder of `ibm-credentials.env` and how a server of the check's own is called. */
+export function createScene({ iam, apiKey, redis, folder, callServer = fetch, allowBrowser = false }) {
   const managerOptions = { tokenEndpoint: iam, allowBrowser };
   return {
     iam,
     apiKey,
     redis,
+    folder,
+    callServer,
     managerOptions,
     createManager: (options) =>
       createTokenManager({ ...managerOptions, ...options, grant: apiKeyGrant(apiKey) }),

@@ -2,7 +2,7 @@
 import { browserChecks } from "./browser-checks.mjs";
 import { runChecks } from "./run-checks.mjs";
 
-export function runWebChecks(packages, place) {
+export function runBundled(packages, place) {
   const core = place.allowBrowser ? { ...packages.core, ...browserChecks } : packages.core;
   return runChecks({ ...packages, core }, place);
 }

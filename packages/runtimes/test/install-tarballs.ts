@@ -7,7 +7,7 @@ const workspace = resolve(import.meta.dirname, "../../..");
 export const sandbox: string = resolve(import.meta.dirname, "../.sandbox");
 
 /** What a user brings besides the peers of the packages. */
-const alsoInstalled = ["@types/express", "@types/node", "ibm-cloud-sdk-core"];
+const alsoInstalled = ["@types/express", "@types/node", "http-proxy-middleware", "ibm-cloud-sdk-core"];
 
 /** Packs every public package and installs the tarballs with npm, with nothing of this workspace in reach. */
 export default function installTarballs(): void {

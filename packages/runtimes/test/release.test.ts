@@ -27,6 +27,9 @@ beforeAll(async () => {
     recursive: true,
     filter: (path) => !/(^|\/)(node_modules|\.git|\.turbo|\.sandbox|coverage)$/.test(path.slice(root.length)),
   });
+  await git("init", "--quiet", "--bare", origin());
+  await git("init", "--quiet", "--initial-branch=main");
+  await git("remote", "add", "origin", origin());
 });
 afterAll(async () => {
   await registry[Symbol.asyncDispose]();
@@ -67,14 +70,45 @@ async function succeeds(...args: Parameters<typeof run>): Promise<Ran> {
   return ran;
 }
 
-/** Bumps the versions as the version script does, and publishes by the release script. */
-async function release(): Promise<void> {
+/** Where the workspace is pushed to. */
+const origin = () => join(registry.folder, "origin.git");
+const git = (...args: string[]) =>
+  succeeds(workspace, "git", ["-c", "user.name=Author", "-c", "user.email=author@example.com", ...args]);
+const publish = (...more: string[]) =>
+  `${process.execPath} scripts/release.mjs --registry=${registry.url} --skip-checks ${more.join(" ")}`;
+
+/** What the release workflow runs, line by line; its own word for a release in place of a rehearsal's. */
+const workflowLines = [
+  ...readFileSync(join(root, ".github/workflows/release.yml"), "utf8").matchAll(
+    /^ +- run: (?:\|\n((?: {10,}.*\n)+)|(.*))/gm,
+  ),
+].map(([, block, line]) => (block ?? line ?? "").trim());
+
+/** Bumps the versions as the version script does, commits, and runs what the workflow runs: as root in a container, in a
+ * folder of somebody else's, with nobody's name known to git. */
+async function release(version: string): Promise<void> {
   await succeeds(workspace, join(root, "node_modules/.bin/changeset"), ["version"]);
-  await succeeds(workspace, process.execPath, [
-    "scripts/release.mjs",
-    `--registry=${registry.url}`,
-    "--skip-checks",
-  ]);
+  await git("add", "--all");
+  await git("commit", "--quiet", "-m", `Release ${version}`);
+  const home = join(registry.folder, `home-${version}`);
+  mkdirSync(home);
+  if (process.getuid?.() === 0) await succeeds(workspace, "chown", ["-R", "1001", "."]);
+  for (const line of workflowLines)
+    await succeeds(workspace, "bash", ["-ec", line.replace(/^npx -y pnpm@12 release$/, publish("--tags"))], {
+      HOME: home,
+      XDG_CONFIG_HOME: home,
+      GIT_CONFIG_NOSYSTEM: "1",
+      GITHUB_WORKSPACE: workspace,
+      GITHUB_SERVER_URL: "https://github.com",
+      GITHUB_REPOSITORY: "owner/iam",
+    });
+  if (process.getuid?.() === 0) await succeeds(workspace, "chown", ["-R", "0", "."]);
+}
+
+/** The tags that have been pushed. */
+async function pushedTags(): Promise<string[]> {
+  const { stdout } = await succeeds(registry.folder, "git", ["--git-dir", origin(), "tag"]);
+  return stdout.trim().split("\n");
 }
 
 function emptyFolder(name: string): string {
@@ -107,11 +141,49 @@ function inTheCloud(folder: string, file: string): Promise<Ran> {
 }
 
 describe("a first release", () => {
-  beforeAll(release);
+  beforeAll(() => release("0.1.0"));
 
   it("publishes every public package at one version", async () => {
     for (const name of publicPackages)
       expect(await registry.versionsOf(`@iam/${name}`), name).toEqual(["0.1.0"]);
+  });
+
+  it("is tagged, by the lines of the workflow themselves", async () => {
+    expect(workflowLines).toContain("npx -y pnpm@12 release");
+    expect(await pushedTags()).toEqual(publicPackages.map((name) => `@iam/${name}@0.1.0`).sort());
+  });
+
+  it("says where each package comes from, which provenance is held to, and leaves the manifests as they were", async () => {
+    for (const name of publicPackages) {
+      const { stdout } = await succeeds(registry.folder, "npm", ["view", `@iam/${name}`, "--json"]);
+      expect(JSON.parse(stdout), name).toMatchObject({
+        repository: {
+          type: "git",
+          url: "git+https://github.com/owner/iam.git",
+          directory: `packages/${name}`,
+        },
+        homepage: `https://github.com/owner/iam/tree/HEAD/packages/${name}#readme`,
+        bugs: { url: "https://github.com/owner/iam/issues" },
+        license: "Apache-2.0",
+      });
+    }
+    expect((await git("status", "--porcelain")).stdout).toBe("");
+  });
+
+  it("holds in each tarball what is built, its README, its licence, its changelog, and nothing else", async () => {
+    for (const name of publicPackages) {
+      const [{ files }] = JSON.parse(
+        (await succeeds(registry.folder, "npm", ["pack", `@iam/${name}`, "--dry-run", "--json"])).stdout,
+      ) as [{ files: { path: string }[] }];
+      const paths = files.map(({ path }) => path);
+      expect(paths.filter((path) => !/^dist\/[\w-]+\.(js|d\.ts)$/.test(path)).sort(), name).toEqual([
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "package.json",
+      ]);
+      expect(paths, name).toEqual(expect.arrayContaining(["dist/index.js", "dist/index.d.ts"]));
+    }
   });
 
   it("holds no path of a workspace: each package depends on the published core", async () => {
@@ -125,36 +197,42 @@ describe("a first release", () => {
   });
 
   it("a second run of the release script publishes nothing", async () => {
-    await succeeds(workspace, process.execPath, [
-      "scripts/release.mjs",
-      `--registry=${registry.url}`,
-      "--skip-checks",
-    ]);
+    await git("tag", "--delete", ...(await pushedTags()));
+    await succeeds(workspace, "bash", ["-ec", publish("--tags")]);
     for (const name of publicPackages)
       expect(await registry.versionsOf(`@iam/${name}`), name).toEqual(["0.1.0"]);
   });
 
   describe.each(Object.entries(installers))("a newcomer with %s", (installer, install) => {
-    it.each(["fetch", "axios", "ky", "express"])(
-      "installs @iam/%s as its README says and runs what it shows",
-      async (name) => {
-        const readme = readReadme(join(root, name === "fetch" ? "README.md" : `packages/${name}/README.md`));
-        const folder = emptyFolder(`${installer}-${name}`);
-        await install(folder, readme.packages);
-        const ours = globSync("node_modules/@iam/*", { cwd: folder }).map((path) => path.split("/")[2]);
-        expect(ours.sort()).toEqual(["core", name].sort());
+    it.each([
+      ["fetch", "README.md"],
+      ...["core", "fetch", "axios", "ky", "express"].map((name) => [name, `packages/${name}/README.md`]),
+    ])("installs @iam/%s as %s says and runs what it shows", async (name = "", path = "") => {
+      const readme = readReadme(join(root, path));
+      const folder = emptyFolder(`${installer}-${path.replaceAll("/", "-")}`);
+      await install(folder, readme.packages);
+      const ours = globSync("node_modules/@iam/*", { cwd: folder }).map((path) => path.split("/")[2]);
+      expect(ours.sort()).toEqual([...new Set(["core", name])].sort());
 
-        const [snippet = ""] = readme.snippets;
-        writeFileSync(join(folder, "snippet.mts"), snippet);
+      for (const [index, snippet] of readme.snippets.entries()) {
+        writeFileSync(join(folder, `snippet-${index}.mts`), snippet);
         const before = cloud.grants;
-        const { status, stdout, stderr } = await inTheCloud(folder, "snippet.mts");
+        const { status, stdout, stderr } = await inTheCloud(folder, `snippet-${index}.mts`);
         expect(`${stderr}`, stdout).toBe("");
         expect(status).toBe(0);
         // Those that only define something ask for nothing.
         if (/^(const|await|console).*await/m.test(snippet)) expect(cloud.grants - before).toBe(1);
-        if (name === "fetch") expect(stdout).toBe("200\n");
-      },
-    );
+        if (name === "fetch" && index === 0) expect(stdout).toBe("200\n");
+      }
+    });
+  });
+
+  it("a newcomer runs the emulator's command", async () => {
+    const folder = emptyFolder("command");
+    const { packages } = readReadme(join(root, "packages/emulator/README.md"));
+    await installers.npm?.(folder, packages);
+    const { stdout } = await succeeds(folder, "npx", ["iam-emulator", "--help"]);
+    expect(stdout).toContain("--port");
   });
 
   it("every snippet of every README type-checks in a newcomer's folder", async () => {
@@ -248,7 +326,7 @@ describe("a second release", () => {
       join(workspace, ".changeset/second.md"),
       `---\n"@iam/ky": minor\n---\n\nA change of one package.\n`,
     );
-    await release();
+    await release("0.2.0");
   });
 
   it("bumps every package to the same version, with one changelog entry each", async () => {

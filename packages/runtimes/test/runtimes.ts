@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
-import { globSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { EdgeVM } from "@edge-runtime/vm";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 import { Miniflare } from "miniflare";
 import { chromium } from "playwright-core";
 import { sandbox } from "./install-tarballs.ts";
@@ -25,13 +25,25 @@ export type Results = Record<string, Record<string, string>>;
 /** One runtime, and how it runs the checks. */
 export interface Runtime {
   readonly name: string;
-  /** Whether it offers web standards only, so that the checks are bundled. */
-  readonly isWeb: boolean;
+  /** The packages that cannot run in it. */
+  readonly cannot: readonly string[];
   /** The program, of a Node. */
   readonly program?: string;
   /** The runtime's own word for its version. */
   version(): Promise<string>;
   run(place: Place): Promise<Results>;
+}
+
+/** What stands on Node's own modules, or on a client that does: all its checks are in `checks/node`. */
+export const onNodeModules: readonly string[] = checksIn("checks/node").filter(
+  (name) => !checksIn("checks").includes(name),
+);
+
+/** The packages that have checks in a folder. */
+function checksIn(folder: string): string[] {
+  return globSync("*.mjs", { cwd: resolve(import.meta.dirname, "../src", folder) }).map((file) =>
+    basename(file, ".mjs"),
+  );
 }
 
 const bin = (path: string) => resolve(import.meta.dirname, "../node_modules", path);
@@ -45,7 +57,7 @@ function command(name: string, program: string, args: readonly string[] = []): R
   };
   return {
     name,
-    isWeb: false,
+    cannot: [],
     ...(name.startsWith("Node") && { program }),
     version: async () => /\d+\.\d+\.\d+/.exec(await call(["--version"]))?.[0] ?? "?",
     run: async ({ iam, apiKey, redis }) =>
@@ -58,14 +70,26 @@ function versionOf(name: string, from: string): string {
   return createRequire(from)(`${name}/package.json`).version;
 }
 
-/** One module with the checks of all packages that need no more than web standards; `use` has them in `runWebChecks(place)`. */
-async function bundle(use: string, format: "esm" | "iife", conditions: string[]): Promise<string> {
-  const names = globSync("*.mjs", { cwd: join(sandbox, "src/checks") }).map((file) => file.slice(0, -4));
-  const imports = names.map((name, at) => `import { checks as c${at} } from "./checks/${name}.mjs";`);
-  const packages = names.map((name, at) => `${JSON.stringify(name)}: c${at}`);
-  const contents = `${imports.join("\n")}
-    import { runWebChecks as run } from "./web-main.mjs";
-    const runWebChecks = (place) => run({ ${packages} }, place);
+/**
+ * One module with the checks of those folders; `use` has them in `runAll(place)`, which is `runBundled` of `main`.
+ */
+async function bundle(
+  use: string,
+  format: "esm" | "iife",
+  conditions: string[],
+  {
+    main = "web-main",
+    folders = ["checks"],
+    ...more
+  }: BuildOptions & { main?: string; folders?: string[] } = {},
+): Promise<string> {
+  const files = folders.flatMap((folder) => globSync(`${folder}/*.mjs`, { cwd: join(sandbox, "src") }));
+  const contents = `${files.map((file, at) => `import { checks as c${at} } from "./${file}";`).join("\n")}
+    import { runBundled } from "./${main}.mjs";
+    const packages = {};
+    const add = (name, checks) => { packages[name] = { ...packages[name], ...checks }; };
+    ${files.map((file, at) => `add("${basename(file, ".mjs")}", c${at});`).join("\n")}
+    const runAll = (place) => runBundled(packages, place);
     ${use}`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(sandbox, "src"), sourcefile: "entry.mjs" },
@@ -76,32 +100,45 @@ async function bundle(use: string, format: "esm" | "iife", conditions: string[])
     conditions,
     target: "es2022",
     logLevel: "silent",
+    ...more,
   });
-  return outputFiles[0]?.text ?? "";
+  return outputFiles?.[0]?.text ?? "";
 }
 
-function workerd(name: string, compatibilityFlags: string[]): Runtime {
+/** What Workers bring of Node's, and `require` for those that ask for it by name. */
+const nodeModulesOfWorkers = {
+  main: "workers-node-main",
+  folders: ["checks", "checks/node"],
+  platform: "node" as const,
+  external: ["node:*", "cloudflare:*"],
+  banner: {
+    js: 'import { createRequire } from "node:module"; const require = createRequire("/");',
+  },
+};
+
+function workerd(name: string, hasNodeModules: boolean): Runtime {
   return {
     name,
-    isWeb: true,
+    cannot: hasNodeModules ? [] : onNodeModules,
     version: async () => versionOf("workerd", createRequire(import.meta.url).resolve("miniflare")),
     async run(place) {
       const script = await bundle(
-        `export default { fetch: async (request) => Response.json(await runWebChecks(await request.json())) };`,
+        `export default { fetch: async (request) => Response.json(await runAll(await request.json())) };`,
         "esm",
-        ["workerd", "worker", "browser"],
+        hasNodeModules ? ["workerd", "worker"] : ["workerd", "worker", "browser"],
+        hasNodeModules ? nodeModulesOfWorkers : {},
       );
+      const credentialsFile = readFileSync(join(sandbox, "src/ibm-credentials.env"), "utf8");
       const miniflare = new Miniflare({
-        modules: true,
-        script,
+        modules: [{ type: "ESModule", path: "worker.js", contents: script }],
         compatibilityDate: "2026-07-01",
-        compatibilityFlags,
+        compatibilityFlags: hasNodeModules ? ["nodejs_compat"] : [],
         cf: false,
       });
       try {
         const response = await miniflare.dispatchFetch("http://worker.test/", {
           method: "POST",
-          body: JSON.stringify(place),
+          body: JSON.stringify({ ...place, credentialsFile }),
         });
         return (await response.json()) as Results;
       } finally {
@@ -113,19 +150,15 @@ function workerd(name: string, compatibilityFlags: string[]): Runtime {
 
 const edgeRuntime: Runtime = {
   name: "edge-runtime",
-  isWeb: true,
+  cannot: onNodeModules,
   version: async () => versionOf("@edge-runtime/vm", import.meta.url),
   async run(place) {
-    const code = await bundle("globalThis.runWebChecks = runWebChecks;", "iife", [
-      "edge-light",
-      "worker",
-      "browser",
-    ]);
+    const code = await bundle("globalThis.runAll = runAll;", "iife", ["edge-light", "worker", "browser"]);
     const vm = new EdgeVM();
     vm.evaluate(code);
     // Through text: what is made inside has other prototypes.
     return JSON.parse(
-      await vm.evaluate<Promise<string>>(`runWebChecks(${JSON.stringify(place)}).then(JSON.stringify)`),
+      await vm.evaluate<Promise<string>>(`runAll(${JSON.stringify(place)}).then(JSON.stringify)`),
     );
   },
 };
@@ -139,7 +172,7 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
   const launch = () => chromium.launch({ executablePath: chromiumPath, args: launchArguments.split(" ") });
   return {
     name,
-    isWeb: true,
+    cannot: onNodeModules,
     async version() {
       const running = await launch();
       const version = running.version();
@@ -147,10 +180,10 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
       return version;
     },
     async run(place) {
-      const inPage = await bundle("globalThis.runWebChecks = runWebChecks;", "esm", ["browser"]);
+      const inPage = await bundle("globalThis.runAll = runAll;", "esm", ["browser"]);
       const worker = await bundle(
         `self.addEventListener("message", (event) => {
-           event.waitUntil(runWebChecks(event.data).then((results) => event.ports[0].postMessage(results)));
+           event.waitUntil(runAll(event.data).then((results) => event.ports[0].postMessage(results)));
          });
          self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));`,
         "iife",
@@ -168,7 +201,7 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
       try {
         const page = await running.newPage();
         await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-        await page.waitForFunction("globalThis.runWebChecks !== undefined");
+        await page.waitForFunction("globalThis.runAll !== undefined");
         const json = JSON.stringify({ ...place, allowBrowser: true });
         return await page.evaluate<Results>(
           inServiceWorker
@@ -178,7 +211,7 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
                    port1.onmessage = ({ data }) => resolve(data);
                    active.postMessage(${json}, [port2]);
                  }))`
-            : `runWebChecks(${json})`,
+            : `runAll(${json})`,
         );
       } finally {
         await running.close();
@@ -204,8 +237,8 @@ export const runtimes: readonly Runtime[] = [
     "--allow-sys",
     "--allow-net=127.0.0.1",
   ]),
-  workerd("workerd", []),
-  workerd("workerd with nodejs_compat", ["nodejs_compat"]),
+  workerd("workerd", false),
+  workerd("workerd with nodejs_compat", true),
   edgeRuntime,
   browser("Chromium, page", false),
   browser("Chromium, service worker", true),

@@ -46,8 +46,18 @@ describe.each(Object.entries(compilers))("the packed types under TypeScript %s",
     const options = { exactOptionalPropertyTypes: true, module: "esnext", moduleResolution: "bundler" };
     expect(await compile(compiler, options)).toBe("");
   });
+  it("do so with the module resolution of Node 16", async () => {
+    expect(await compile(compiler, { module: "node16", moduleResolution: "node16" })).toBe("");
+  });
   it("need no types of Node in a page or a worker", async () => {
-    expect(await compile(compiler, { types: [] }, ["core.ts", "fetch.ts", "ky.ts"])).toBe("");
+    const names = ["axios", "core", "fetch", "ky", "openid-client", "verify"];
+    expect(
+      await compile(
+        compiler,
+        { types: [] },
+        names.map((name) => `${name}.ts`),
+      ),
+    ).toBe("");
   });
 });
 

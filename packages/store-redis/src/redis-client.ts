@@ -20,21 +20,40 @@ export type Evaluate = (script: string, key: string, args: readonly string[]) =>
 /**
  * One way to run scripts for both kinds of client.
  *
- * A client that was connected once and is not now fails at once: it would only queue the command.
+ * A client that was connected once and is not now fails at once: it would only queue the command. Errors have a `code`: what
+ * is wrong with the connection, or Redis' own word, such as `OOM`.
  */
 export function evaluator(client: RedisClient): Evaluate {
   let wasReady = false;
+  const isReady = () => (isIoRedis(client) ? client.status === "ready" : client.isReady);
   return async (script, key, args) => {
-    const ready = isIoRedis(client) ? client.status === "ready" : client.isReady;
-    if (ready === false && wasReady)
-      throw Object.assign(new Error("The Redis client is not connected."), {
-        code: "ERR_REDIS_NOT_CONNECTED",
-      });
+    const ready = isReady();
+    if (ready === false && wasReady) throw notConnected();
     wasReady ||= ready === true;
-    return isIoRedis(client)
-      ? client.eval(script, 1, key, ...args)
-      : client.eval(script, { keys: [key], arguments: [...args] });
+    try {
+      return await (isIoRedis(client)
+        ? client.eval(script, 1, key, ...args)
+        : client.eval(script, { keys: [key], arguments: [...args] }));
+    } catch (error) {
+      throw isReady() === false ? notConnected(error) : withWord(error);
+    }
   };
+}
+
+function notConnected(cause?: unknown): Error {
+  return Object.assign(new Error("The Redis client is not connected.", { cause }), {
+    code: "ERR_REDIS_NOT_CONNECTED",
+  });
+}
+
+/** A refusal of Redis with its word as `code`: the clients give nothing but the text. Other errors stay as they are. */
+function withWord(error: unknown): unknown {
+  if (!(error instanceof Error) || "code" in error) return error;
+  // Before Redis 7 that of a command within a script stands behind "ERR Error running script (…): @user_script:1: ".
+  const [, word] = Array.from(error.message.matchAll(/(?:^|: -?)([A-Z]{2,30}) /g)).at(-1) ?? [];
+  return word === undefined
+    ? error
+    : Object.assign(new Error(error.message, { cause: error }), { code: word });
 }
 
 function isIoRedis(client: RedisClient): client is IoRedisClient {

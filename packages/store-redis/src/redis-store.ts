@@ -1,4 +1,4 @@
-import type { TokenStore } from "@iam/core";
+import { IamError, type TokenStore } from "@iam/core";
 import { type Evaluate, evaluator, type RedisClient } from "./redis-client.ts";
 import { deleteScript, getScript, lockScript, setScript } from "./scripts.ts";
 
@@ -20,7 +20,8 @@ const maxClocks = 1_000;
  * the user that the client logs in as needs EVAL, GET, SET, DEL, PTTL and TIME.
  *
  * Units: milliseconds.
- * Errors: `TypeError` for what is not a client. What it makes rejects with the client's errors; `sharedStore` takes care of them.
+ * Errors: `ERR_IAM_CONFIG` for what is not a client. What it makes rejects with the client's errors, with Redis' word as `code`;
+ * `sharedStore` takes care of them.
  *
  * @example
  * ```ts
@@ -35,12 +36,13 @@ const maxClocks = 1_000;
  * });
  * ```
  */
-export function redisStore({ client, prefix = "iam:" }: RedisStoreOptions): TokenStore {
+export function redisStore(options: RedisStoreOptions): TokenStore {
+  const { client, prefix = "iam:" } = options ?? {};
   if (typeof client?.eval !== "function")
-    throw new TypeError("redisStore needs { client }: a client of node-redis or ioredis.");
+    throw new IamError("ERR_IAM_CONFIG", "redisStore needs { client }: a client of node-redis or ioredis.");
   // A brace of the user's own would decide the slot.
   if (typeof prefix !== "string" || /[{}]/.test(prefix))
-    throw new TypeError("redisStore: prefix must be a string without braces.");
+    throw new IamError("ERR_IAM_CONFIG", "redisStore: prefix must be a string without braces.");
   const evaluate = evaluator(client);
   const clocks = createClocks(evaluate);
   const entryKey = (key: string) => `${prefix}{${key}}`;

@@ -59,13 +59,24 @@ async function entryKeys(admin: Admin): Promise<string[]> {
   return (await admin.keys("iam:*")).filter((key) => !key.endsWith(":lock"));
 }
 
-const faults: Readonly<Record<string, (scene: Scene) => unknown>> = {
-  "stands still": ({ redis }) => redis.signal("SIGSTOP"),
-  "has been killed": ({ redis }) => redis.stop(),
-  "is full": ({ admin }) => admin.sendCommand(["CONFIG", "SET", "maxmemory", "1"]),
-  "is read-only": ({ admin, redis }) => admin.sendCommand(["REPLICAOF", "127.0.0.1", `${redis.port}`]),
-  "wants a password now": async ({ admin }) => {
-    await admin.sendCommand(["ACL", "SETUSER", "default", "-@all", "+config", "+acl"]);
+/** What becomes of Redis, and the `problem` that the event tells of it. */
+const faults: Readonly<Record<string, { problem: RegExp; breakIt: (scene: Scene) => unknown }>> = {
+  "stands still": { problem: /^timeout$/, breakIt: ({ redis }) => redis.signal("SIGSTOP") },
+  "has been killed": {
+    problem: /^(ERR_REDIS_NOT_CONNECTED|ECONNREFUSED|ECONNRESET|timeout)$/,
+    breakIt: ({ redis }) => redis.stop(),
+  },
+  "is full": {
+    problem: /^OOM$/,
+    breakIt: ({ admin }) => admin.sendCommand(["CONFIG", "SET", "maxmemory", "1"]),
+  },
+  "is read-only": {
+    problem: /^(READONLY|MASTERDOWN)$/,
+    breakIt: ({ admin, redis }) => admin.sendCommand(["REPLICAOF", "127.0.0.1", `${redis.port}`]),
+  },
+  "wants a password now": {
+    problem: /^NOPERM$/,
+    breakIt: ({ admin }) => admin.sendCommand(["ACL", "SETUSER", "default", "-@all", "+config", "+acl"]),
   },
 };
 
@@ -82,11 +93,11 @@ describe.skipIf(!hasRedisServer).for(["node-redis 6", "ioredis 6"])("over %s", (
   });
 
   test.for(Object.entries(faults))(
-    "a Redis that %s: requests succeed, an event tells, nothing hangs",
+    "a Redis that %s: requests succeed, an event tells what is wrong, nothing hangs",
     {
       timeout: 30_000,
     },
-    async ([, breakIt]) => {
+    async ([, { problem, breakIt }]) => {
       const it = await scene(client);
       const managers = [await it.process(), await it.process()];
       await Promise.all(managers.map((manager) => manager.getToken()));
@@ -100,6 +111,7 @@ describe.skipIf(!hasRedisServer).for(["node-redis 6", "ioredis 6"])("over %s", (
       expect(performance.now() - from).toBeLessThan(1_500);
       expect(it.failures.length).toBeGreaterThanOrEqual(2);
       expect(it.failures.every(({ pauseMs }) => pauseMs >= 100)).toBe(true);
+      for (const failure of it.failures) expect(failure.problem).toMatch(problem);
       expect(managers.every((manager) => manager.peek() !== undefined)).toBe(true);
     },
   );

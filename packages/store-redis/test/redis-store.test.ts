@@ -14,8 +14,42 @@ import { clients } from "./redis-clients.ts";
 const signal = new AbortController().signal;
 const longMs = 3_600_000;
 
-test.for([undefined, null, {}, { client: {} }, { client: { get() {} } }])("%o is no client", (options) => {
-  expect(() => redisStore(options as never)).toThrow(TypeError);
+test.for([undefined, null, {}, { client: {} }, { client: { get() {} } }, { client: Promise.resolve({}) }])(
+  "%o is no client",
+  (options) => {
+    const message = "redisStore needs { client }: a client of node-redis or ioredis.";
+    expect(() => redisStore(options as never)).toThrow(
+      expect.objectContaining({ code: "ERR_IAM_CONFIG", message }),
+    );
+  },
+);
+
+test.for<[word: string | undefined, message: string]>([
+  ["OOM", "OOM command not allowed when used memory > 'maxmemory'. script: 4e1, on @user_script:1."],
+  ["READONLY", "READONLY You can't write against a read only replica. script: 4e1, on @user_script:1."],
+  ["NOPERM", "NOPERM User app has no permissions to run the 'eval' command"],
+  ["NOAUTH", "NOAUTH Authentication required."],
+  [
+    "WRONGTYPE",
+    "ERR Error running script (call to f_4e1): @user_script:1: WRONGTYPE Operation against a key",
+  ],
+  [
+    "OOM",
+    "ERR Error running script (call to f_4e1): @user_script:1: @user_script: 1: -OOM command not allowed",
+  ],
+  ["ERR", "ERR unknown command 'eval'"],
+  [undefined, "Connection is closed."],
+])("Redis' word %s is the code of an error that has none", async ([code, message]) => {
+  const store = redisStore({ client: { eval: () => Promise.reject(new Error(message)) } });
+  const error: unknown = await store.get("key").catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ message });
+  expect((error as { code?: unknown }).code).toBe(code);
+});
+
+test("an error that has a code keeps it", async () => {
+  const error = Object.assign(new Error("OOM of the client"), { code: "ECONNRESET" });
+  const store = redisStore({ client: { eval: () => Promise.reject(error) } });
+  await expect(store.get("key")).rejects.toBe(error);
 });
 
 test.for(["a{b}", "{", 5])("the prefix %o is refused", (prefix) => {

@@ -96,7 +96,8 @@ export function checkClaims(
 ): asserts claims is IamClaims {
   for (const name of ["iss", "sub", "iam_id"]) requireText(claims[name], name);
   for (const name of ["sub_type", "scope"]) if (claims[name] !== undefined) requireText(claims[name], name);
-  if (claims.iss !== rules.issuer) throw refusal("issuer", "The token is of another issuer (iss).");
+  if (claims.iss !== rules.issuer)
+    throw refusal("issuer", `The token is of another issuer than ${rules.issuer} (iss).`);
   checkTimes(claims, rules, nowS);
   checkAudience(claims.aud, rules.audience);
   checkAccount(claims.account, rules.accounts);

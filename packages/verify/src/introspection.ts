@@ -1,7 +1,9 @@
-import { buildTokenRequest, type Clock, fetchTransport } from "@iam/core";
+import { buildTokenRequest, type Clock } from "@iam/core";
+import { askingAt } from "./asking-at.ts";
 import { within } from "./deadline.ts";
 import { refusal, VerificationUnavailableError } from "./refusal.ts";
 import { isObject } from "./token-text.ts";
+import { UselessAnswerError, whyNot } from "./why-not.ts";
 
 /** How to ask the issuer itself whether a token is still good (RFC 7662). */
 export interface IntrospectionOptions {
@@ -29,21 +31,23 @@ export function createIntrospection(options: {
   readonly fetch: typeof globalThis.fetch | undefined;
   readonly clock: Clock;
 }): (token: string) => Promise<void> {
-  const { url, clientId, clientSecret, clock } = options;
-  const transport = fetchTransport(options);
+  const { clientId, clientSecret, clock } = options;
+  const { shown, transport } = askingAt(options.url, options);
   let failure: { readonly error: unknown; readonly until: number } | undefined;
 
   async function ask(token: string): Promise<boolean> {
-    const request = buildTokenRequest({ tokenEndpoint: url, form: { token }, clientId, clientSecret });
+    const request = buildTokenRequest({ tokenEndpoint: shown, form: { token }, clientId, clientSecret });
     const { status, body } = await within(clock, deadlineMs, (signal) => transport(request, { signal }));
-    const answer: unknown = status === 200 ? JSON.parse(body) : undefined;
-    if (!isObject(answer) || typeof answer.active !== "boolean") throw new TypeError("No introspection.");
+    if (status !== 200) throw new UselessAnswerError(`HTTP ${status}`);
+    const answer: unknown = JSON.parse(body);
+    if (!isObject(answer) || typeof answer.active !== "boolean")
+      throw new UselessAnswerError("no introspection");
     return answer.active;
   }
 
   return async (token) => {
     const now = clock.monotonicNow();
-    if (failure !== undefined && now < failure.until) throw unavailable(url, failure, now);
+    if (failure !== undefined && now < failure.until) throw unavailable(shown, failure, now);
     let active: boolean;
     try {
       active = await ask(token);
@@ -51,7 +55,7 @@ export function createIntrospection(options: {
     } catch (error) {
       const failedAt = clock.monotonicNow();
       failure = { error, until: failedAt + coolDownMs };
-      throw unavailable(url, failure, failedAt);
+      throw unavailable(shown, failure, failedAt);
     }
     if (!active) throw refusal("inactive", "The issuer says that the token is not active.");
   };
@@ -63,7 +67,7 @@ function unavailable(
   now: number,
 ): VerificationUnavailableError {
   return new VerificationUnavailableError(
-    `${url} does not say whether the token is active: nothing is said about it. Check network, proxy and introspection.`,
+    `${url} does not say whether the token is active (${whyNot(error)}): nothing is said about it. Check network, proxy and introspection.`,
     { cause: error, retryAfterMs: until - now },
   );
 }

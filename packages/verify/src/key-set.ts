@@ -1,7 +1,9 @@
-import { type Clock, fetchTransport, type TokenTransport } from "@iam/core";
+import type { Clock } from "@iam/core";
+import { type AskingAt, askingAt } from "./asking-at.ts";
 import { within } from "./deadline.ts";
 import { type ExportedKeys, type PublishedKey, publishedKeys } from "./published-keys.ts";
 import { refusal, VerificationUnavailableError } from "./refusal.ts";
+import { UselessAnswerError, whyNot } from "./why-not.ts";
 
 /** What a key set is made of. */
 export interface KeySetOptions {
@@ -48,7 +50,7 @@ interface Attempt {
 /** Makes a key set. Its moments are those of the monotonic clock; in milliseconds. */
 export function createKeySet(options: KeySetOptions): KeySet {
   const { jwksUrl, algorithms, clock, onChange } = options;
-  const transport = fetchTransport(options);
+  const asking = askingAt(jwksUrl, options);
   const now = () => clock.monotonicNow();
   let keys = publishedKeys(options.keys, algorithms);
   let loadedAt = now() - ageOf(options.keys, clock);
@@ -67,11 +69,11 @@ export function createKeySet(options: KeySetOptions): KeySet {
     background: boolean,
   ): Promise<void> {
     try {
-      const set = await within(clock, deadlineMs, (signal) => askForKeys(transport, jwksUrl, signal), {
+      const set = await within(clock, deadlineMs, (signal) => askForKeys(asking, signal), {
         background,
       });
       const found = publishedKeys(set, algorithms);
-      if (found.size === 0) throw new TypeError("No usable key in the set.");
+      if (found.size === 0) throw new UselessAnswerError("no usable key");
       // One that was taken for dead and ends after all must not put older keys, or its failure, over newer ones.
       if (number < applied) return;
       const changed = fingerprint(found) !== fingerprint(keys);
@@ -130,8 +132,8 @@ export function createKeySet(options: KeySetOptions): KeySet {
 
   function unavailable(): VerificationUnavailableError {
     return new VerificationUnavailableError(
-      `The keys of the issuer cannot be had from ${jwksUrl}: nothing is said about the token. Check network, proxy and jwksUrl.`,
-      { cause: failure?.error, retryAfterMs: Math.max(0, (failure?.until ?? 0) - now()) },
+      `The keys of the issuer cannot be had from ${asking.shown} (${whyNot(failure?.error)}): nothing is said about the token. Check network, proxy and jwksUrl.`,
+      { cause: failure?.error, retryAfterMs: Math.ceil(Math.max(0, (failure?.until ?? 0) - now())) },
     );
   }
 
@@ -164,10 +166,10 @@ export function createKeySet(options: KeySetOptions): KeySet {
   };
 }
 
-async function askForKeys(transport: TokenTransport, url: string, signal: AbortSignal): Promise<unknown> {
-  const request = { method: "GET", url, headers: { accept: "application/json" } };
+async function askForKeys({ shown, transport }: AskingAt, signal: AbortSignal): Promise<unknown> {
+  const request = { method: "GET", url: shown, headers: { accept: "application/json" } };
   const { status, body } = await transport(request, { signal });
-  if (status !== 200) throw new TypeError("No key set.");
+  if (status !== 200) throw new UselessAnswerError(`HTTP ${status}`);
   return JSON.parse(body);
 }
 

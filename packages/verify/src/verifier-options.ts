@@ -66,18 +66,27 @@ export interface VerifierConfig extends ClaimRules {
 
 /** Reads the options of a verifier. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readVerifierOptions(options: VerifierOptions = {}): VerifierConfig {
+  if (typeof options !== "object" || options === null)
+    throw config('createVerifier takes an object of options, such as { accounts: ["…"] }.');
   const {
     issuer = "https://iam.cloud.ibm.com/identity",
     audience,
     keys,
     cache,
     clock = systemClock,
+    allowInsecure = false,
   } = options;
+  // A text such as "false", out of an environment, would accept keys that anybody on the way can forge.
+  if (typeof allowInsecure !== "boolean") throw config("allowInsecure must be true or false.");
   // Without it every key would look like a bad one, and every token with it.
   if (globalThis.crypto?.subtle === undefined)
     throw config("createVerifier needs Web Crypto, which pages have on https and localhost only.");
   if (options.fetch !== undefined && typeof options.fetch !== "function")
     throw config("fetch must be a function, such as globalThis.fetch.");
+  for (const member of ["wallNow", "monotonicNow", "setTimer"] as const) {
+    if (typeof clock?.[member] !== "function")
+      throw config(`clock must have the members of Clock: there is no ${member}.`);
+  }
   if (typeof issuer !== "string" || issuer === "")
     throw config("issuer must be the exact iss of the tokens.");
   const rules: ClaimRules = {

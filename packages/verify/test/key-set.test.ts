@@ -1,8 +1,10 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { inspect } from "node:util";
 import { BearerError } from "@iam/core";
+import type { Fault } from "@iam/emulator";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createVerifier, type ExportedKeys } from "../src/index.ts";
+import { createVerifier, type ExportedKeys, type VerifierOptions } from "../src/index.ts";
 import { failureOf, playing, type Scene, signed } from "./scene.ts";
 
 const unavailable = { code: "ERR_IAM_VERIFICATION_UNAVAILABLE", retryable: true };
@@ -274,6 +276,32 @@ describe("an issuer that does not give its keys", () => {
     expect(scene.keyRequests).toBe(31);
   });
 
+  test.each<[string, (url: string) => VerifierOptions]>([
+    ["of the keys", (jwksUrl) => ({ jwksUrl })],
+    ["of introspection", (url) => ({ introspection: { url } })],
+  ])("shows no query of its URL in any error, which may hold a secret: %s", async (_, options) => {
+    const { emulator, options: working } = await playing();
+    const { value } = await emulator.issueToken();
+    const query = "?key=secret-in-the-query#secret-in-the-fragment";
+    const asked: string[] = [];
+    const fetch: typeof globalThis.fetch = (input, init) => {
+      asked.push(`${input}`);
+      return globalThis.fetch(input, init);
+    };
+    for (const url of [`http://127.0.0.1:1/keys${query}`, `${emulator.url}/nowhere${query}`]) {
+      const verifier = createVerifier({ ...working, ...options(url), fetch });
+      const failure = await failureOf(verifier.verify(value));
+      expect(failure).toMatchObject({
+        code: "ERR_IAM_VERIFICATION_UNAVAILABLE",
+        message: expect.stringContaining(url.slice(0, url.indexOf("?"))),
+      });
+      expect(inspect(failure, { depth: Number.POSITIVE_INFINITY, showHidden: true })).not.toContain(
+        "secret-in",
+      );
+      expect(asked).toContain(url);
+    }
+  });
+
   test("leaves it open whether an unknown name is bad", async () => {
     const scene = await playing();
     await scene.verifier.verify(await scene.good());
@@ -442,6 +470,21 @@ describe("exported keys", () => {
     await scene.emulator.rotateKeys();
     await createVerifier({ ...scene.options, keys }).verify(await scene.good());
     expect(scene.keyRequests).toBe(2);
+  });
+
+  test.for<[Fault, RegExp]>([
+    [{ kind: "reset" }, /\((ECONNRESET|UND_ERR_SOCKET)\)/],
+    [{ kind: "status", status: 404 }, /\(HTTP 404\)/],
+    [{ kind: "html", status: 200 }, /\(no JSON\)/],
+    [{ kind: "fields", set: { keys: [] } }, /\(no usable key\)/],
+  ])("that cannot be had are said not to be there, and why: %j", async ([fault, why]) => {
+    const scene = await playing();
+    scene.emulator.fault(fault, { target: "keys" });
+    const message = expect.stringMatching(why);
+    await expect(scene.verifier.verify(await scene.good())).rejects.toMatchObject({
+      ...unavailable,
+      message,
+    });
   });
 
   test("cannot be had from an issuer that does not answer", async () => {

@@ -213,7 +213,10 @@ describe("introspection", () => {
       ...options,
       introspection: { url: `${emulator.url}/identity/introspect` },
     });
-    await expect(verify(await good({ iss: "x" }))).rejects.toMatchObject({ reason: "issuer" });
+    await expect(verify(await good({ iss: "x" }))).rejects.toMatchObject({
+      reason: "issuer",
+      message: "The token is of another issuer than https://iam.cloud.ibm.com/identity (iss).",
+    });
     expect(emulator.log.filter(({ target }) => target === "introspect")).toHaveLength(0);
   });
 
@@ -225,12 +228,12 @@ describe("introspection", () => {
     });
     const token = await good();
     const faults = [
-      { kind: "reset" },
-      { kind: "status", status: 503 },
-      { kind: "html", status: 200 },
-      { kind: "broken-json" },
+      [{ kind: "reset" }, /\((ECONNRESET|UND_ERR_SOCKET)\)/],
+      [{ kind: "status", status: 503 }, /\(HTTP 503\)/],
+      [{ kind: "html", status: 200 }, /\(no JSON\)/],
+      [{ kind: "broken-json" }, /\(no JSON\)/],
     ] as const;
-    for (const fault of faults) {
+    for (const [fault, why] of faults) {
       emulator.fault(fault, { target: "introspect" });
       for (let call = 0; call < 3; call++) {
         const error = await failureOf(verify(token));
@@ -238,6 +241,7 @@ describe("introspection", () => {
           code: "ERR_IAM_VERIFICATION_UNAVAILABLE",
           retryable: true,
           retryAfterMs: 1000,
+          message: expect.stringMatching(why),
         });
         expect(error).not.toBeInstanceOf(BearerError);
         expect(inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true })).not.toContain(
@@ -267,6 +271,15 @@ describe("introspection", () => {
 
 describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
   test.each<[string, unknown, RegExp]>([
+    ["options that are null", null, /takes an object of options/],
+    ["options that are a text", "https://iam.cloud.ibm.com/identity", /takes an object of options/],
+    ["a clock that is none", { clock: 7 }, /clock must have the members of Clock: there is no wallNow/],
+    [
+      "half a clock",
+      { clock: { wallNow: Date.now, monotonicNow: Date.now } },
+      /clock must have the members of Clock: there is no setTimer/,
+    ],
+    ["allowInsecure that is a text", { allowInsecure: "false" }, /allowInsecure must be true or false/],
     ["an empty issuer", { issuer: "" }, /issuer/],
     ["a jwksUrl that is no URL", { jwksUrl: "keys" }, /jwksUrl must be an absolute URL/],
     ["a jwksUrl in the clear", { jwksUrl: "http://iam.example/keys" }, /jwksUrl must be https/],

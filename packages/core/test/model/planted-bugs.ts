@@ -62,7 +62,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "has no floor between forced exchanges",
     caughtBy: "I8: forced exchanges less than 5 s apart",
-    changes: [[manager, "nowMs - forcedAt < forcedIntervalMs", "false"]],
+    changes: [[manager, "nowMs() - forcedAt < forcedIntervalMs", "false"]],
   },
   {
     bug: "fails requests that met their 401 before the exchange that they all wait for",
@@ -70,8 +70,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         "send-authorized.ts",
-        "if (replacement.accessToken === token.accessToken) return response;",
-        "if (true) return response;",
+        "return replacement.accessToken === rejected.accessToken ? undefined : replacement;",
+        "return undefined;",
       ],
     ],
   },
@@ -162,7 +162,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         manager,
-        "flight === current && current.beats === beats) flight = undefined",
+        "flight === current && current.stopBeating === stopBeating) flight = undefined",
         "false) flight = undefined",
       ],
     ],
@@ -170,17 +170,15 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "begins a second exchange beside one that is slow",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [[manager, " && current.beats === beats) flight = undefined", ") flight = undefined"]],
+    changes: [
+      [manager, " && current.stopBeating === stopBeating) flight = undefined", ") flight = undefined"],
+    ],
   },
   {
     bug: "never gives up a background refresh that died",
     caughtBy: "I1, I2, I4: events",
     changes: [
-      [
-        manager,
-        "flight && clock.monotonicNow() - flight.start.monotonic <= deadlineMs + joinTimeoutMs",
-        "flight",
-      ],
+      [manager, "flight && nowMs() - flight.start.monotonic <= deadlineMs + joinTimeoutMs", "flight"],
     ],
   },
   {
@@ -211,20 +209,14 @@ export const plantedBugs: readonly PlantedBug[] = [
       [
         "send-authorized.ts",
         "  if (!request.isUnauthorized(answer)) manager.accepted(replacement, origin);\n",
-        "  if (request.isUnauthorized(answer)) return afterRefusal(request, { token: replacement, response: answer, origin, send });\n  manager.accepted(replacement, origin);\n",
+        "  if (request.isUnauthorized(answer)) return (await replacementFor(replacement, { manager, origin, replayable, signal, waitUntil })) ? sendAuthorized(request) : answer;\n  manager.accepted(replacement, origin);\n",
       ],
     ],
   },
   {
     bug: "asks a token endpoint that is down for each call",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [
-      [
-        manager,
-        "return coolDown && clock.monotonicNow() < coolDown.until ? coolDown : undefined;",
-        "return undefined;",
-      ],
-    ],
+    changes: [[manager, "return nowMs() < coolDownEndsAt;", "return false;"]],
   },
   {
     bug: "keeps its callers waiting for as long as Retry-After says",
@@ -249,17 +241,19 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "remembers a failed exchange for ever",
     caughtBy: "I1, I2, I4: events",
-    changes: [[manager, "until: secretCheckedAt + ms", "until: Infinity"]],
+    changes: [[manager, "coolDownEndsAt = secretCheckedAt + ms", "coolDownEndsAt = Infinity"]],
   },
   {
     bug: "reads the secret once",
     caughtBy: "looks at the secret",
-    changes: [["exchange.ts", "(secret ??= readSecret(run))", "(grant.read ??= readSecret(run))"]],
+    changes: [
+      ["exchange.ts", "(secret ??= readSecret(grant, run))", "(grant.read ??= readSecret(grant, run))"],
+    ],
   },
   {
     bug: "does not look for the new secret while the old one is refused",
     caughtBy: "looks at the secret",
-    changes: [[manager, "nowMs - secretCheckedAt < secretCheckIntervalMs", "true"]],
+    changes: [[manager, "nowMs() - secretCheckedAt >= secretCheckIntervalMs", "false"]],
   },
   {
     bug: "ends the exchange when the caller that began it aborts",
@@ -267,8 +261,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         manager,
-        "    const { beats, result } = current;\n",
-        '    const { beats, result } = current;\n    if (!live) signal?.addEventListener("abort", () => { for (const end of [...current.ends]) end(disposedError()); });\n',
+        "    const { stopBeating, result } = current;\n",
+        '    const { stopBeating, result } = current;\n    if (!live) signal?.addEventListener("abort", () => { for (const end of [...current.ends]) end(configError("")); });\n',
       ],
     ],
   },
@@ -287,7 +281,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "has no deadline for an exchange",
     caughtBy: "I1, I8: a token request that nobody expects",
-    changes: [["exchange.ts", "await withDeadline(run, totalMs, ", "await withDeadline(run, 2 ** 31 - 1, "]],
+    changes: [["exchange.ts", "await withDeadline(totalMs, ", "await withDeadline(2 ** 31 - 1, "]],
   },
   {
     bug: "shares the token between managers",
@@ -312,8 +306,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     caughtBy: "I1, I2, I4: events",
     theme: "refusals",
     changes: [
-      [manager, "    if (rejected) forcedAt = clock.monotonicNow();\n", ""],
-      [manager, "      suspect = lease;\n", "      suspect = lease;\n      forcedAt = nowMs;\n"],
+      [manager, "    if (rejected) forcedAt = nowMs();\n", ""],
+      [manager, "      suspect = lease;\n", "      suspect = lease;\n      forcedAt = nowMs();\n"],
     ],
   },
   {
@@ -356,13 +350,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "waits for a new secret without an end",
     caughtBy: "I7: timers",
-    changes: [
-      [
-        manager,
-        "await within(waiting, joinTimeoutMs, secretChanged(remembered), signal)",
-        "await secretChanged(remembered)",
-      ],
-    ],
+    changes: [[manager, "await within(waiting, joinTimeoutMs, reading, signal)", "await reading"]],
   },
   {
     bug: "lets an older exchange overwrite a newer token",
@@ -438,7 +426,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     bug: "blames the token endpoint for a secret that cannot be read",
     caughtBy: "I1, I2, I4: events",
-    changes: [[manager, "|| disposed || secretFailed) return 0;", "|| disposed) return 0;"]],
+    changes: [[manager, "|| disposed || current.lacksSecret) return 0;", "|| disposed) return 0;"]],
   },
   {
     bug: "rests for an exchange that it had given up",
@@ -490,7 +478,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     bug: "waits for its store with an answer that it has",
-    caughtBy: "I13: calls of the store",
+    caughtBy: "I1, I2, I4: events",
     theme: "stores",
     changes: [
       [
@@ -547,7 +535,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     caughtBy: "I1, I8: a token request that nobody expects",
     theme: "stores",
     changes: [
-      ["shared-exchange.ts", "await within(run, deadlineMs, readSecret(run));", "await readSecret(run);"],
+      ["shared-exchange.ts", "await within(run, deadlineMs, keySecret(run));", "await keySecret(run);"],
     ],
   },
   {
@@ -568,6 +556,224 @@ export const plantedBugs: readonly PlantedBug[] = [
     theme: "stores",
     changes: [
       ["shared-exchange.ts", "    if (waitedMs > 0) run.deadlineMs", "    if (waitedMs < 0) run.deadlineMs"],
+    ],
+  },
+  {
+    bug: "takes a token out of a store that a server has refused",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      ["shared-exchange.ts", "&& !rejected.includes(said.accessToken)\n      ? conceal", "\n      ? conceal"],
+    ],
+  },
+  {
+    bug: "takes an older token out of a store for the one that it has",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "return newer && said", "return said"]],
+  },
+  {
+    bug: "takes a token out of a store that has expired",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", ' || freshness(token.life, clock) === "expired") return', ") return"]],
+  },
+  {
+    bug: "takes a token out of a store for a new one",
+    caughtBy: "I2, I3: the token held",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-entry.ts",
+        "const ageMs = lifetimeMs - Math.min(lifetimeMs, remainingMs);",
+        "const ageMs = 0;",
+      ],
+    ],
+  },
+  {
+    bug: "draws the refresh point anew in each process",
+    caughtBy: "I2, I3: the token held",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-entry.ts",
+        "return { ...lifetimeWithDraw(start, lifetimeMs, draw, random), shared: true };",
+        "return { ...lifetimeWithDraw(start, lifetimeMs, random(), random), shared: true };",
+      ],
+    ],
+  },
+  {
+    bug: "asks although others have just failed",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "if (refusal === undefined) return 0;\n", "return 0;\n"]],
+  },
+  {
+    bug: "waits out any pause of others",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "said.error.retryable && leftMs <= longestBridgeMs && ",
+        "said.error.retryable && ",
+      ],
+    ],
+  },
+  {
+    bug: "does not wait out a short pause of others",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", 'if (isShort && run.reason !== "expiring") return leftMs;', ""]],
+  },
+  {
+    bug: "tries three times what others have just tried",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "    run.maxAttempts = 1;\n", ""]],
+  },
+  {
+    bug: "is held back by a failure of others beyond the life of its token",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (held !== undefined && usableMs(held) > 0)\n",
+        "if (held !== undefined && usableMs(held) < 0)\n",
+      ],
+    ],
+  },
+  {
+    bug: "does not look again when it has the lock",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "        const taken = take(errand, found);\n        if (taken) return taken;\n        return heed",
+        "        return heed",
+      ],
+    ],
+  },
+  {
+    bug: "keeps the lock when it is done",
+    caughtBy: "I13: calls of the store",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "await visit.patiently(release());", ""]],
+  },
+  {
+    bug: "asks although another has the lock",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "      if (served) return stay",
+        "      if (!served) return lead(errand, visit, found);\n      if (served) return stay",
+      ],
+    ],
+  },
+  {
+    bug: "lets a refresh wait for others",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (served) return stay(served, Math",
+        "if (served && usableMs(served) < 0) return stay(served, Math",
+      ],
+    ],
+  },
+  {
+    bug: "waits for a lock that nobody lets go of",
+    caughtBy: "I1, I8: token requests",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (waitedMs >= longestWaitMs && !changesHands)",
+        "if (waitedMs >= deadlineMs && !changesHands)",
+      ],
+    ],
+  },
+  {
+    bug: "asks although the lock changes hands",
+    caughtBy: "I1, I8: a token request that nobody expects",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "owners >= 2 && nowMs - ownerSince <= 2 * lockMs", "false"]],
+  },
+  {
+    bug: "waits for others without end",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (waitedMs >= deadlineMs) throw othersHaveNoAnswer(tokenEndpoint, deadlineMs);",
+        "",
+      ],
+    ],
+  },
+  {
+    bug: "writes over what another has written meanwhile",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["store-visit.ts", "ifVersion: version }", "ifVersion: undefined }"]],
+  },
+  {
+    bug: "leaves a failure in the store that is over",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["store-visit.ts", "stale !== undefined &&", "stale === null &&"]],
+  },
+  {
+    bug: "does not count the failures of others",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "(refusal?.said.failures ?? 0) + 1", "1"]],
+  },
+  {
+    bug: "has the others wait for half a minute because its own network is down",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [["shared-exchange.ts", "silent ? 1_000 : longestRefusalMs", "longestRefusalMs"]],
+  },
+  {
+    bug: "tells others of its own affairs",
+    caughtBy: "I13: calls of the store",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        '    if (!refused && !silent && failure.code !== "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE") return undefined;\n',
+        "",
+      ],
+    ],
+  },
+  {
+    bug: "writes a token into the store that a server has refused",
+    caughtBy: "I13: calls of the store",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (lifetimeMs !== undefined && !rejected.includes(accessToken))",
+        "if (lifetimeMs !== undefined)",
+      ],
+    ],
+  },
+  {
+    bug: "has a store keep a token for longer than that lives",
+    caughtBy: "I13: what is in the store",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "const ttlMs = Math.min(remainingMs(known, clock), remainingMs(life, clock));",
+        "const ttlMs = lifetimeMs ?? 0;",
+      ],
     ],
   },
 ];

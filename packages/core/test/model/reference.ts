@@ -4,6 +4,13 @@
  */
 
 import type { StoreMood, StoreOperation } from "./faulty-store.ts";
+import {
+  type Deed,
+  type Lying,
+  type SharedFailure,
+  type SharedToken,
+  stillThere,
+} from "./other-processes.ts";
 
 /** One moment on two clocks, in milliseconds. */
 export interface Moment {
@@ -36,8 +43,8 @@ interface Life {
   readonly lifetimeMs: number;
   readonly usableMs: number;
   refreshMs: number;
-  /** The held token stays for the sake of a store: nobody was asked for it. */
-  readonly stays?: boolean;
+  /** Nobody was asked for it: it is out of a store, or is the held one, which stays for the sake of one. */
+  readonly shared?: boolean;
 }
 
 /** When something happens by itself; of what is due together the first that was set comes first. */
@@ -52,8 +59,8 @@ interface Exchange {
   readonly start: Moment;
   readonly context: number;
   made: number;
-  phase: "secret" | "store" | "asking" | "pausing" | "keeping";
-  /** The end of the attempt or of the pause. */
+  phase: "secret" | "store" | "watching" | "asking" | "pausing" | "keeping";
+  /** The end of the attempt, of the pause, or of the wait for others. */
   due: Due | undefined;
   ends: Due | undefined;
   /** When the life of its token begins. */
@@ -62,10 +69,25 @@ interface Exchange {
   /** How much longer it may take for the sake of the store. */
   storeMs: number;
   locked: boolean;
+  /** The name of the lock that it was given. */
+  lock?: string | undefined;
   /** How the store was inclined to a release when it was asked for the lock. */
   release?: StoreMood;
-  /** What comes of it is for the store as well. */
-  keeps: boolean;
+  /** What comes of it is for the store as well: what was there at the last look. */
+  keeps: Found | undefined;
+  /** How often an exchange without a token may ask. */
+  maxAttempts: number;
+  /** How often it has looked whether others are done. */
+  polls: number;
+  /** Who had the lock at the last look, since when, and how many it were; and whether one of them let go too early for nothing. */
+  owner: string | undefined;
+  ownerSince: number;
+  owners: number;
+  letGo: boolean;
+  /** It has told that what is in the store does not open. */
+  rubbishTold: boolean;
+  /** How long others say to leave the token endpoint alone. */
+  pauseMs?: number | undefined;
   /** What waits for the store to have taken what came of it: the lock is not let go before. */
   writing?: { release?: () => void } | undefined;
   beat: Due;
@@ -74,18 +96,47 @@ interface Exchange {
   dead: boolean;
 }
 
+/** What lies in a store under one secret. */
+interface Shelf {
+  token?: Lying<SharedToken> | undefined;
+  failure?: Lying<SharedFailure> | undefined;
+  lock?: Lying<string> | undefined;
+}
+
+/** What a look showed. What does not open is there, and is nothing. */
+interface Found {
+  readonly token: Lying<SharedToken> | "what does not open" | undefined;
+  /** The life of the token, from the moment of the look. */
+  readonly life: Life | undefined;
+  readonly failure: Lying<SharedFailure> | undefined;
+  readonly failureLeftMs: number;
+}
+
 /** A call of the store that has not been answered. */
 interface StoreCall {
   readonly number: number;
   readonly operation: StoreOperation;
   readonly exchange: Exchange;
   readonly mood: StoreMood;
+  /** How the store was inclined to a release when it was asked. */
+  readonly release: StoreMood;
+  /** What the store does when it answers, and gives. */
+  readonly effect: () => unknown;
   readonly since: number;
   readonly sliceMs: number;
   slices: number;
   due: Due;
   dead: boolean;
-  readonly then: (worked: boolean) => void;
+  readonly then: (worked: boolean, given: unknown) => void;
+}
+
+/** What is known of a call that nobody waits for any more. */
+type GivenUp = Pick<StoreCall, "effect" | "exchange" | "release">;
+
+/** Who has the lock, or which one it was given. */
+interface LockAnswer {
+  readonly holder?: string;
+  readonly lock?: string;
 }
 
 /** An exchange that is over but for the store. */
@@ -144,6 +195,9 @@ const rules = {
   forcedMs: 5000,
   secretCheckMs: 1000,
   storeMs: 150,
+  lockMs: 2000,
+  waitMs: 5000,
+  bridgeMs: 2000,
   forgivenMs: 900_000,
 } as const;
 
@@ -168,8 +222,16 @@ export class Reference {
   disposed = false;
   /** How the store behaves, when there is one. */
   store: Record<StoreOperation, StoreMood> | undefined;
+  /** Whether it gives back what it was given. */
+  storeKeeps = false;
+  /** How much longer the machine of the store has been awake. */
+  suspendedMs = 0;
   /** How often the store was asked. */
   storeCalls = 0;
+  private readonly shelves = new Map<string, Shelf>();
+  /** What the calls do that were given up, if they are answered in the end. */
+  private readonly givenUp = new Map<number, GivenUp>();
+  private locked = 0;
   private calls: StoreCall[] = [];
   private patiences: Patience[] = [];
   private storeFailures = 0;
@@ -354,7 +416,7 @@ export class Reference {
     for (const { caller } of this.waiting.splice(0)) this.finish(caller, disposedOutcome);
     const { exchange } = this;
     if (exchange === undefined) return;
-    this.calls = this.calls.filter((call) => call.exchange !== exchange);
+    for (const call of [...this.calls]) if (call.exchange === exchange) this.giveUp(call);
     const { writing } = exchange;
     exchange.writing = undefined;
     const patience = this.patiences.find((each) => each.exchange === exchange);
@@ -527,7 +589,14 @@ export class Reference {
       held: this.held,
       storeMs: rules.storeMs,
       locked: false,
-      keeps: false,
+      keeps: undefined,
+      maxAttempts: 3,
+      polls: 0,
+      owner: undefined,
+      ownerSince: this.now.monotonic,
+      owners: 0,
+      letGo: false,
+      rubbishTold: false,
     };
     this.exchange = exchange;
     this.exchanges.push(exchange);
@@ -556,7 +625,7 @@ export class Reference {
     const fits = this.now.monotonic + delayMs < (exchange.ends?.at ?? none);
     // More than one attempt only for callers that have no token, and after no failure.
     const alone = exchange.reason !== "rejected" && !this.usable();
-    const attempts = this.failures === 0 && alone ? 3 : 1;
+    const attempts = this.failures === 0 && alone ? exchange.maxAttempts : 1;
     if (!failure.retryable || exchange.made >= attempts || !fits) return this.fail(exchange, failure);
     exchange.phase = "pausing";
     exchange.due = this.in(delayMs);
@@ -569,18 +638,31 @@ export class Reference {
     const life = { start: exchange.from, lifetimeMs, usableMs, refreshMs: usableMs * (0.7 + 0.15 * draw) };
     const known = exchange.held?.token === token ? exchange.held : life;
     const left = (each: Life) => each.lifetimeMs - this.age(each);
-    const worthKeeping =
-      exchange.keeps &&
-      lifetimeMs < Number.POSITIVE_INFINITY &&
-      !this.refused.includes(token) &&
-      Math.min(left(known), left(life)) >= 1;
-    this.keep(exchange, worthKeeping, () => this.hold(exchange, token, life));
+    const ttlMs = Math.floor(Math.min(left(known), left(life)));
+    const worthKeeping = lifetimeMs < Number.POSITIVE_INFINITY && !this.refused.includes(token) && ttlMs >= 1;
+    const { keeps, secret = "" } = exchange;
+    const entry: SharedToken = { token, lifetimeMs, draw: this.draw };
+    const writes = () => {
+      const shelf = this.shelf(secret);
+      const there = stillThere(shelf.token, this.storeNow());
+      // Only over nothing, and over what was seen.
+      if (this.storeKeeps && (there === undefined || there === keeps?.token))
+        shelf.token = { value: entry, endsAt: this.storeNow() + ttlMs };
+    };
+    // The failure that was seen is over.
+    const takesBack = () => {
+      if (keeps?.failure === undefined) return;
+      this.storeFailures = 0;
+      const shelf = this.shelf(secret);
+      if (shelf.failure === keeps.failure) shelf.failure = undefined;
+    };
+    this.keep(exchange, worthKeeping ? writes : undefined, takesBack, () => this.hold(exchange, token, life));
   }
 
   private hold(exchange: Exchange, token: string, obtained: Life) {
     let life = obtained;
     const same = this.usable();
-    if (same?.token === token && !life.stays) {
+    if (same?.token === token && !life.shared) {
       const left = (each: Life) => each.lifetimeMs - this.age(each);
       if (left(same) < left(life)) life = { ...same };
       life = { ...life, refreshMs: life.usableMs };
@@ -596,10 +678,10 @@ export class Reference {
       if (same?.token !== token) this.generation++;
       this.held = { ...life, token };
     }
-    this.events.push(`exchange_succeeded ${exchange.reason} ${committed}`);
+    this.events.push(`exchange_succeeded ${exchange.reason} ${committed} ${life.shared === true}`);
     for (const { caller, stale } of this.leave(exchange)) {
-      // What stays is no answer to who wants more of it.
-      if (stale || (life.stays && !this.satisfies(life, caller.minValidityMs))) this.proceed(caller);
+      // What is shared is no answer to who wants more of it.
+      if (stale || (life.shared && !this.satisfies(life, caller.minValidityMs))) this.proceed(caller);
       else
         this.finish(
           caller,
@@ -638,46 +720,237 @@ export class Reference {
       const quarter = Math.max((held.usableMs - this.age(held)) / 4, 50);
       ms = Math.min(1000 * 2 ** this.failures, 30_000, quarter);
     }
-    ms = Math.max(ms, Math.min(failure.retryAfterMs ?? 0, 3_600_000));
+    ms = exchange.pauseMs ?? Math.max(ms, Math.min(failure.retryAfterMs ?? 0, 3_600_000));
     this.cool = { failure, until: monotonic + ms, secret: exchange.secret, checkedAt: monotonic };
     return ms;
   }
 
   // The store.
 
+  private storeNow(): number {
+    return this.now.monotonic + this.suspendedMs;
+  }
+
+  private shelf(secret: string): Shelf {
+    const shelf = this.shelves.get(secret) ?? {};
+    this.shelves.set(secret, shelf);
+    return shelf;
+  }
+
+  /** Another process with that secret does something to the store. */
+  other(secret: string, deed: Deed) {
+    const shelf = this.shelf(secret);
+    const now = this.storeNow();
+    if (deed.what === "writes a token") shelf.token = { value: deed.token, endsAt: now + deed.leftMs };
+    else if (deed.what === "writes a failure")
+      shelf.failure = { value: deed.failure, endsAt: now + deed.leftMs };
+    else if (deed.what === "takes the lock")
+      shelf.lock = stillThere(shelf.lock, now) ?? { value: deed.owner, endsAt: now + deed.forMs };
+    else {
+      shelf.lock = undefined;
+      if (deed.what === "loses everything") shelf.token = shelf.failure = undefined;
+    }
+  }
+
+  /** What lies in the store under a secret, in words. */
+  inStore(secret: string): string[] {
+    const shelf = this.shelf(secret);
+    const now = this.storeNow();
+    const token = stillThere(shelf.token, now);
+    const failure = stillThere(shelf.failure, now);
+    const lock = stillThere(shelf.lock, now);
+    const words: string[] = [];
+    if (token)
+      words.push(`${token.value.token} ${token.value.lifetimeMs} ${token.value.draw} ${token.endsAt}`);
+    if (failure) {
+      const { code, status, pauseMs, keptMs, failures } = failure.value;
+      words.push(`${code} ${status} ${pauseMs} ${keptMs} ${failures} ${failure.endsAt}`);
+    }
+    if (lock) words.push(`${lock.value} ${lock.endsAt}`);
+    return words;
+  }
+
   /** A look, the lock, another look: then the exchange goes its way, as it does at once when any of these fails. */
   private visitStore(exchange: Exchange) {
     exchange.ends = undefined;
     if (this.now.monotonic < this.storeRestsUntil) return this.goAlone(exchange);
-    exchange.phase = "store";
-    const alone = () => this.goAlone(exchange);
-    const ask = (operation: StoreOperation, then: () => void, otherwise: () => void) =>
-      this.ask(exchange, operation, exchange.storeMs, (worked) => (worked ? then() : otherwise()));
-    // A refresh has all the patience for each call: nobody waits for it.
-    const renew = () => {
-      if (this.servedMeanwhile(exchange) > 0) exchange.storeMs = rules.storeMs;
-    };
-    const goOn = () => {
-      exchange.locked = true;
-      renew();
-      ask(
-        "get",
-        () => {
-          exchange.keeps = true;
-          this.make(exchange);
-        },
-        () => this.letGo(exchange, alone),
-      );
-    };
-    this.rubbishTold = false;
-    const takeTurn = () => {
-      renew();
-      ask("lock", goOn, alone);
-    };
-    ask("get", takeTurn, alone);
+    this.lookFirst(exchange);
   }
 
-  private rubbishTold = false;
+  private lookFirst(exchange: Exchange) {
+    exchange.phase = "store";
+    const alone = () => this.goAlone(exchange);
+    this.look(
+      exchange,
+      (found) => {
+        const taken = this.take(exchange, found);
+        if (taken) return this.hold(exchange, taken.token, taken);
+        const verdict = this.heed(exchange, found);
+        if (verdict.told) return this.end(exchange, verdict.told);
+        if (verdict.pauseMs > 0) {
+          exchange.storeMs = rules.storeMs;
+          return this.watch(exchange, verdict.pauseMs + 50 * this.draw);
+        }
+        this.renewIfServed(exchange);
+        this.ask(exchange, "lock", exchange.storeMs, this.takesLock(exchange), (worked, given) => {
+          if (!worked) return alone();
+          const { holder, lock } = given as LockAnswer;
+          exchange.lock = lock;
+          if (holder === undefined) this.lookAgain(exchange);
+          else this.leaveItToOthers(exchange, holder, found);
+        });
+      },
+      alone,
+    );
+  }
+
+  /** With the lock: somebody may have written between the look and the lock. */
+  private lookAgain(exchange: Exchange) {
+    exchange.locked = true;
+    this.renewIfServed(exchange);
+    this.look(
+      exchange,
+      (found) => {
+        const taken = this.take(exchange, found);
+        if (taken) return this.letGo(exchange, () => this.hold(exchange, taken.token, taken));
+        const { told, pauseMs } = this.heed(exchange, found);
+        if (told) return this.letGo(exchange, () => this.end(exchange, told));
+        if (pauseMs > 0) return this.letGo(exchange, () => this.pollOnceMore(exchange));
+        exchange.keeps = found;
+        this.make(exchange);
+      },
+      () => this.letGo(exchange, () => this.goAlone(exchange)),
+    );
+  }
+
+  private pollOnceMore(exchange: Exchange) {
+    exchange.polls++;
+    this.lookFirst(exchange);
+  }
+
+  private watch(exchange: Exchange, ms: number) {
+    exchange.phase = "watching";
+    exchange.due = this.in(ms);
+  }
+
+  /** A refresh has all the patience for each call: nobody waits for it. */
+  private renewIfServed(exchange: Exchange) {
+    if (this.servedMeanwhile(exchange) > 0) exchange.storeMs = rules.storeMs;
+  }
+
+  /** Others have the lock. A refresh leaves it to them; who has no token waits, as long as that is likely to help. */
+  private leaveItToOthers(exchange: Exchange, holder: string, found: Found) {
+    const { held } = exchange;
+    const leftMs = this.servedMeanwhile(exchange);
+    if (held !== undefined && leftMs > 0)
+      return this.stay(exchange, held, Math.min(500 + 500 * this.draw, leftMs / 4));
+    const { monotonic } = this.now;
+    const waitedMs = monotonic - exchange.start.monotonic;
+    const inVain = exchange.letGo && found.failure === undefined;
+    if (holder !== exchange.owner) {
+      // The first one may have had it for long.
+      if (exchange.owners >= 2 && monotonic - exchange.ownerSince < rules.lockMs - 500) exchange.letGo = true;
+      exchange.owners++;
+      exchange.owner = holder;
+      exchange.ownerSince = monotonic;
+    }
+    const lead = () => {
+      exchange.keeps = found;
+      this.make(exchange);
+    };
+    if (waitedMs >= rules.waitMs && inVain) return lead();
+    if (waitedMs >= rules.exchangeMs) return this.end(exchange, unreachable);
+    const works = exchange.owners >= 2 && monotonic - exchange.ownerSince <= 2 * rules.lockMs;
+    if (waitedMs >= rules.waitMs && !works) return lead();
+    exchange.storeMs = rules.storeMs;
+    this.watch(exchange, Math.min(50 * 1.3 ** exchange.polls, 250) * (0.5 + 0.5 * this.draw));
+  }
+
+  private look(exchange: Exchange, then: (found: Found) => void, otherwise: () => void) {
+    const from = this.now;
+    const { secret = "" } = exchange;
+    this.ask(
+      exchange,
+      "get",
+      exchange.storeMs,
+      () => {
+        const { token, failure } = this.shelf(secret);
+        const now = this.storeNow();
+        return { token: stillThere(token, now), failure: stillThere(failure, now), at: now };
+      },
+      (worked, given) => {
+        if (!worked) return otherwise();
+        const { token, failure, at } = given as {
+          token: Found["token"];
+          failure: Found["failure"];
+          at: number;
+        };
+        then({ token, life: this.lifeFrom(token, at, from), failure, failureLeftMs: leftOf(failure, at) });
+      },
+    );
+  }
+
+  /** It cannot have been read before the look began. */
+  private lifeFrom(token: Found["token"], at: number, from: Moment): Life | undefined {
+    if (token === undefined || token === "what does not open") return undefined;
+    const { lifetimeMs, draw } = token.value;
+    const agedMs = lifetimeMs - Math.min(lifetimeMs, token.endsAt - at);
+    const usableMs = lifetimeMs - Math.min(10_000, lifetimeMs / 10);
+    return {
+      start: { wall: from.wall - agedMs, monotonic: from.monotonic - agedMs },
+      lifetimeMs,
+      usableMs,
+      refreshMs: usableMs * (0.7 + 0.15 * (draw + (0.05 * this.draw) / 0.15)),
+      shared: true,
+    };
+  }
+
+  /** What was found, when it is usable, better than what is held, and not what a server refused. */
+  private take({ held, reason }: Exchange, { token, life }: Found): Held | undefined {
+    if (token === undefined || token === "what does not open" || life === undefined) return undefined;
+    if (this.age(life) >= life.usableMs) return undefined;
+    const name = token.value.token;
+    const left = (each: Life) => each.lifetimeMs - this.age(each);
+    const better = held === undefined || /absent|rejected/.test(reason) || left(life) > left(held);
+    return better && name !== held?.token && !this.refused.includes(name)
+      ? { ...life, token: name }
+      : undefined;
+  }
+
+  /** Somebody else has just failed: a short pause is waited for, a long one ends the exchange as it ended theirs. */
+  private heed(exchange: Exchange, { failure, failureLeftMs }: Found): { pauseMs: number; told?: Failure } {
+    if (failure === undefined) return { pauseMs: 0 };
+    exchange.maxAttempts = 1;
+    if (failureLeftMs <= 0) return { pauseMs: 0 };
+    const { code, status, retryable } = failure.value;
+    const waitedMs = this.now.monotonic - exchange.start.monotonic;
+    const isShort = failureLeftMs <= rules.bridgeMs && waitedMs + failureLeftMs <= rules.waitMs;
+    if (retryable && isShort && exchange.reason !== "expiring") return { pauseMs: failureLeftMs };
+    const { held } = exchange;
+    if (held !== undefined && held.usableMs - this.age(held) > 0)
+      return { pauseMs: 0, told: { code, status, retryable } };
+    exchange.pauseMs = failureLeftMs;
+    return { pauseMs: 0, told: { code, status, retryable, retryAfterMs: Math.ceil(failureLeftMs) } };
+  }
+
+  private takesLock({ secret = "" }: Exchange): () => LockAnswer {
+    return () => {
+      const shelf = this.shelf(secret);
+      const now = this.storeNow();
+      const holder = stillThere(shelf.lock, now)?.value;
+      if (holder !== undefined) return { holder };
+      const lock = `mine-${++this.locked}`;
+      if (this.storeKeeps) shelf.lock = { value: lock, endsAt: now + rules.lockMs };
+      return { lock };
+    };
+  }
+
+  private freesLock(secret = "", lock: string | undefined): () => void {
+    return () => {
+      const shelf = this.shelf(secret);
+      if (shelf.lock?.value === lock) shelf.lock = undefined;
+    };
+  }
 
   /** The store does not work. A refresh, which nobody waits for, is put off once. */
   private goAlone(exchange: Exchange) {
@@ -685,8 +958,12 @@ export class Reference {
     const leftMs = this.servedMeanwhile(exchange);
     if (held === undefined || this.putOff === held.token || leftMs <= 0) return this.make(exchange);
     this.putOff = held.token;
-    const refreshMs = this.age(held) + leftMs * (0.25 + 0.5 * this.draw);
-    this.hold(exchange, held.token, { ...held, refreshMs, stays: true });
+    this.stay(exchange, held, leftMs * (0.25 + 0.5 * this.draw));
+  }
+
+  /** The held token once more, to be refreshed so much later. */
+  private stay(exchange: Exchange, held: Held, laterMs: number) {
+    this.hold(exchange, held.token, { ...held, refreshMs: this.age(held) + laterMs, shared: true });
   }
 
   /** How long the token that everybody gets while a refresh runs beside can still be had. */
@@ -698,7 +975,7 @@ export class Reference {
   private make(exchange: Exchange) {
     const tookMs = Math.round(this.now.monotonic - exchange.start.monotonic);
     if (this.now.monotonic - exchange.start.monotonic >= rules.exchangeMs) {
-      exchange.keeps = false;
+      exchange.keeps = undefined;
       return this.fail(exchange, unreachable);
     }
     exchange.ends = this.in(Math.max(rules.exchangeMs - tookMs, 1));
@@ -708,30 +985,62 @@ export class Reference {
 
   /** An exchange has failed; others are told of it, unless it is nobody else's business. */
   private fail(exchange: Exchange, failure: Failure) {
-    const told = exchange.keeps && /ENDPOINT|RESPONSE/.test(failure.code);
-    this.keep(exchange, told, () => this.end(exchange, failure));
+    const told = /ENDPOINT|RESPONSE/.test(failure.code) ? this.tells(exchange, failure) : undefined;
+    this.keep(
+      exchange,
+      told,
+      () => {},
+      () => this.end(exchange, failure),
+    );
   }
 
-  private keep(exchange: Exchange, worthKeeping: boolean, then: () => void) {
+  /** What is written for the others: how long nobody should ask, which they remember a little longer. */
+  private tells({ keeps, secret = "" }: Exchange, failure: Failure): () => void {
+    const { code, status, retryable, retryAfterMs = 0 } = failure;
+    const failures = (keeps?.failure?.value.failures ?? 0) + 1;
+    let ms = failures < 3 ? failures * 1000 : 3500 + 1500 * this.draw;
+    if (!retryable) ms = 30_000;
+    // That may be the fault of the network here.
+    const isSilent = status === undefined || code === "ERR_IAM_TOKEN_RESPONSE_INVALID";
+    const pauseMs = Math.min(Math.max(ms, retryAfterMs), isSilent ? 1000 : 30_000);
+    const keptMs = Math.min(pauseMs + 15_000, 30_000);
+    const value = { code, status, retryable, pauseMs, keptMs, failures };
+    return () => {
+      if (this.storeKeeps)
+        this.shelf(secret).failure = { value, endsAt: this.storeNow() + Math.floor(keptMs) };
+    };
+  }
+
+  /** Has the store keep what came of it; `beside` is done at once, whatever becomes of that. */
+  private keep(exchange: Exchange, writes: (() => void) | undefined, beside: () => void, then: () => void) {
     exchange.due = undefined;
     exchange.ends = undefined;
     exchange.phase = "keeping";
-    if (!worthKeeping) return this.letGo(exchange, then);
+    if (!exchange.keeps || !writes) return this.letGo(exchange, then);
     const patience = this.beginPatience(exchange, () => this.letGo(exchange, then));
     const writing: Exchange["writing"] = {};
     exchange.writing = writing;
-    this.ask(exchange, "set", rules.storeMs, () => {
+    let isDone = false;
+    const doBeside = () => {
+      if (!isDone) beside();
+      isDone = true;
+    };
+    this.ask(exchange, "set", rules.storeMs, writes, () => {
+      doBeside();
       exchange.writing = undefined;
       this.endPatience(patience);
       writing.release?.();
     });
+    doBeside();
   }
 
   private letGo(exchange: Exchange, then: () => void) {
     if (!exchange.locked) return then();
     exchange.locked = false;
     const patience = this.beginPatience(exchange, then);
-    const release = () => this.ask(exchange, "release", rules.storeMs, () => this.endPatience(patience));
+    const effect = this.freesLock(exchange.secret, exchange.lock);
+    const release = () =>
+      this.ask(exchange, "release", rules.storeMs, effect, () => this.endPatience(patience));
     if (exchange.writing) exchange.writing.release = release;
     else release();
   }
@@ -753,7 +1062,8 @@ export class Reference {
     exchange: Exchange,
     operation: StoreOperation,
     patienceMs: number,
-    then: (worked: boolean) => void,
+    effect: () => unknown,
+    then: StoreCall["then"],
   ) {
     if (this.store === undefined) throw new Error("the reference has no store");
     if (operation === "lock") exchange.release = this.store.release;
@@ -764,7 +1074,8 @@ export class Reference {
     const sliceMs = Math.max(patienceMs, 0) / 3;
     const call: StoreCall = {
       number: this.storeCalls++,
-      ...{ operation, exchange, mood, sliceMs, then },
+      ...{ operation, exchange, mood, sliceMs, effect, then },
+      release: this.store.release,
       since: this.now.monotonic,
       slices: 3,
       due: this.in(sliceMs),
@@ -780,31 +1091,54 @@ export class Reference {
     if (call !== undefined) {
       this.calls.splice(this.calls.indexOf(call), 1);
       this.storeAnswers(call);
-    } else if (operation === "lock" && !/garbage|failure/.test(mood.what)) {
-      // A lock that nobody waits for any more is let go.
-      this.storeCalls++;
+    } else if (!/garbage|failure$/.test(mood.what)) {
+      // Nobody waits for it any more, and it is done all the same.
+      const call = this.givenUp.get(number);
+      const given = call?.effect();
+      const isAnswered = !mood.what.startsWith("failure");
+      if (call !== undefined && operation === "lock" && isAnswered) this.letGoLate(given as LockAnswer, call);
     }
     this.readAtOnce();
   }
 
-  private storeAnswers({ operation, mood, exchange, since, then }: StoreCall) {
-    exchange.storeMs -= this.now.monotonic - since;
-    const { what } = mood;
-    if (what === "failure") return this.storeFails(operation, "ECONNRESET", then);
-    if (what === "garbage" && operation !== "set") return this.storeFails(operation, "garbage", then);
-    this.storeFailures = 0;
-    if (operation === "get" && what === "what does not open" && !this.rubbishTold) {
-      this.rubbishTold = true;
-      this.events.push("store_failed get garbage 0");
-    }
-    then(true);
+  /** A lock that nobody waits for any more is let go, if it is one. */
+  private letGoLate({ holder, lock }: LockAnswer, call: GivenUp) {
+    const { exchange, release } = call;
+    if (holder !== undefined) return;
+    const number = this.storeCalls++;
+    const effect = this.freesLock(exchange.secret, lock);
+    if (/garbage|failure$/.test(release.what)) return;
+    if (release.when === "at once") effect();
+    else this.givenUp.set(number, { ...call, effect });
   }
 
-  private storeFails(operation: StoreOperation, problem: string, then: (worked: boolean) => void) {
+  private storeAnswers({ operation, mood, exchange, since, effect, then }: StoreCall) {
+    exchange.storeMs -= this.now.monotonic - since;
+    const { what } = mood;
+    if (what === "failure, but it is done") effect();
+    if (what.startsWith("failure")) return this.storeFails(operation, "ECONNRESET", then);
+    if (what === "garbage" && operation !== "set") return this.storeFails(operation, "garbage", then);
+    this.storeFailures = 0;
+    if (operation === "get" && what === "what does not open" && !exchange.rubbishTold) {
+      exchange.rubbishTold = true;
+      this.events.push("store_failed get garbage 0");
+    }
+    if (what === "garbage") return then(true, undefined);
+    const given = effect();
+    if (operation !== "get" || what !== "what does not open") return then(true, given);
+    then(true, { ...(given as object), token: "what does not open" });
+  }
+
+  private storeFails(operation: StoreOperation, problem: string, then: StoreCall["then"]) {
     const pauseMs = Math.min(100 * 2 ** this.storeFailures++, 30_000);
     this.storeRestsUntil = this.now.monotonic + pauseMs;
     this.events.push(`store_failed ${operation} ${problem} ${pauseMs}`);
-    then(false);
+    then(false, undefined);
+  }
+
+  private giveUp(call: StoreCall) {
+    this.calls.splice(this.calls.indexOf(call), 1);
+    this.givenUp.set(call.number, call);
   }
 
   private slice(call: StoreCall) {
@@ -812,7 +1146,7 @@ export class Reference {
       call.due = this.in(call.sliceMs);
       return;
     }
-    this.calls.splice(this.calls.indexOf(call), 1);
+    this.giveUp(call);
     call.exchange.storeMs -= this.now.monotonic - call.since;
     this.storeFails(call.operation, "timeout", call.then);
   }
@@ -842,9 +1176,12 @@ export class Reference {
     };
     for (const exchange of this.exchanges) {
       if (exchange.dead) continue;
-      consider(exchange.ends, () => this.fail(exchange, unreachable));
+      consider(exchange.ends, () =>
+        this.fail(exchange, exchange.phase === "secret" ? noSecret : unreachable),
+      );
       if (exchange.phase === "asking") consider(exchange.due, () => this.retry(exchange, unreachable));
       if (exchange.phase === "pausing") consider(exchange.due, () => this.attempt(exchange));
+      if (exchange.phase === "watching") consider(exchange.due, () => this.pollOnceMore(exchange));
       consider(exchange.beat, () => {
         exchange.beats++;
         exchange.beat = this.in(rules.joinMs / 2);
@@ -860,7 +1197,16 @@ export class Reference {
   }
 }
 
+const noSecret: Failure = { code: "ERR_IAM_CONFIG", retryable: true };
 const unreachable: Failure = { code: "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE", retryable: true };
+
+/** How much is left of the pause that somebody's failure asks for; what is missing from its time in the store has passed. */
+function leftOf(failure: Lying<SharedFailure> | undefined, now: number): number {
+  if (failure === undefined) return 0;
+  const { pauseMs, keptMs } = failure.value;
+  return pauseMs - (keptMs - Math.min(failure.endsAt - now, keptMs));
+}
+
 const clean: Refusal = { replacement: none, level: 0, until: none, forgivenAt: none };
 
 /** A failure as its caller sees it. */

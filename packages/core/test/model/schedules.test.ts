@@ -18,6 +18,7 @@ describe("a manager does in every step what its reference does", () => {
       { runs: 5_000, theme: "bursts" },
     ],
     ["in 3,000 schedules about stores that fail, are late or give garbage", { runs: 3_000, theme: "stores" }],
+    ["in 3,000 schedules about fleets, with other processes on the store", { runs: 3_000, theme: "fleets" }],
     [
       "in 8 schedules with 10,000 callers at once",
       { runs: 8, theme: "everything", most: 10_000, length: 25 },

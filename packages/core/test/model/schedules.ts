@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { cryptoAtOnce } from "./crypto-at-once.ts";
 import { type StoreMood, type StoreOperation, workingMoods } from "./faulty-store.ts";
+import type { SharedFailure } from "./other-processes.ts";
 import { type Mood, origins, type Subject, type Tenant } from "./tenant.ts";
 import { World } from "./world.ts";
 
@@ -104,6 +105,24 @@ const mood: fc.Arbitrary<Mood> = fc.oneof(
   { weight: 1, arbitrary: fc.constant<Mood>({ kind: "hang" }) },
 );
 
+/** What other processes say of their failures: as many as there may have been in a row. */
+const failureOfOthers: fc.Arbitrary<SharedFailure> = fc
+  .tuple(
+    fc.constantFrom<[number | undefined, number]>(
+      [400, 30_000],
+      [503, 1000],
+      [503, 2000],
+      [429, 7000],
+      [undefined, 1000],
+    ),
+    fc.constantFrom(1, 2, 3),
+  )
+  .map(([[status, pauseMs], failures]) => {
+    const code = status === 400 ? "ERR_IAM_TOKEN_ENDPOINT_REFUSED" : "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE";
+    const keptMs = Math.min(pauseMs + 15_000, 30_000);
+    return { code, status, retryable: status !== 400, pauseMs, keptMs, failures };
+  });
+
 function token({ seen }: Tenant, from: number): string {
   return seen.at(-1 - from) ?? "unknown";
 }
@@ -177,7 +196,10 @@ function kinds(most: number): Record<string, fc.Arbitrary<Step>> {
       "store",
       [
         fc.constantFrom("get", "get", "set", "lock", "lock", "release", "release"),
-        fc.constantFrom("nothing", "nothing", "failure", "garbage", "garbage", "what does not open"),
+        fc.constantFrom(
+          ...(["nothing", "nothing", "failure", "garbage", "garbage", "what does not open"] as const),
+          "failure, but it is done",
+        ),
         fc.constantFrom("at once", "at once", "late", "never"),
       ],
       (_, of, operation, what, when) => of.setStore(operation, { what, when }),
@@ -199,13 +221,60 @@ function kinds(most: number): Record<string, fc.Arbitrary<Step>> {
       world.block(by),
     ),
     suspended: step<[number]>("suspended", [fc.constantFrom(1000, 60_000, 7_200_000)], ({ world }, _of, by) =>
-      world.shift(by),
+      world.suspend(by),
     ),
     date: step<[number]>(
       "date set",
       [fc.constantFrom(-7_200_000, -60_000, -1000, 1000, 60_000, 7_200_000)],
-      ({ world }, _of, by) => world.shift(by),
+      ({ world }, _of, by) => world.stepWall(by),
     ),
+    otherWrites: step<[number, number, number, number | undefined]>(
+      "another writes a token",
+      [
+        fc.constantFrom(25, 300, 3600, 3600),
+        fc.constantFrom(0, 0, 0.5, 0.8, 0.95),
+        fc.constantFrom(0, 0.5, 1),
+        // One of the past too.
+        fc.constantFrom(undefined, undefined, undefined, 0, 1, 2),
+      ],
+      (_, of, seconds, aged, draw, past) => {
+        const lifetimeMs = seconds * 1000;
+        const name = past === undefined ? undefined : of.seen.at(-1 - past);
+        const token = { token: name ?? of.anotherName("token"), lifetimeMs, draw };
+        of.other({ what: "writes a token", token, leftMs: lifetimeMs * (1 - aged) });
+      },
+    ),
+    otherFails: step<[SharedFailure, number]>(
+      "another writes a failure",
+      [failureOfOthers, fc.constantFrom(0, 0, 500, 2500)],
+      (_, of, failure, agoMs) =>
+        of.other({ what: "writes a failure", failure, leftMs: failure.keptMs - agoMs }),
+    ),
+    otherLocks: step<[number]>(
+      "another takes the lock",
+      [fc.constantFrom(100, 2000, 2000, 20_000)],
+      (_, of, forMs) => of.other({ what: "takes the lock", owner: of.anotherName("process"), forMs }),
+    ),
+    othersPassOn: step<[number, number]>(
+      "others pass the lock on",
+      [fc.constantFrom(3, 6, 30), fc.constantFrom(100, 300, 1999, 2000)],
+      async ({ world }, of, times, forMs) => {
+        for (let left = times; left > 0; left--) {
+          of.other({ what: "lets go of the lock" });
+          of.other({ what: "takes the lock", owner: of.anotherName("process"), forMs: 2000 });
+          await world.advance(forMs);
+        }
+      },
+    ),
+    otherLetsGo: step("another lets go of the lock", [], (_, of) =>
+      of.other({ what: "lets go of the lock" }),
+    ),
+    slowStore: step<[StoreOperation]>(
+      "the store is slow",
+      [fc.constantFrom("get", "lock", "lock", "set", "release")],
+      (_, of, operation) => of.setStore(operation, { what: "nothing", when: "late" }),
+    ),
+    forgets: step("the store loses everything", [], (_, of) => of.other({ what: "loses everything" })),
     kill: step<[number]>("request of Workers ends", [fc.constantFrom(1, 2)], ({ world }, _of, which) =>
       world.kill(which),
     ),
@@ -280,6 +349,16 @@ const themes = {
     }),
     ...Array.from({ length: 3 }, () => aTime(49, 50, 51, 100, 149, 150, 151)),
   ],
+  fleets: (kind: ReturnType<typeof kinds>) => [
+    ...weighed(kind, {
+      ...{ call: 5, callWithOptions: 1, abort: 1, unauthorized: 2, request: 1, resource: 1, revokeToken: 1 },
+      ...{ endpoint: 2, chance: 1, rotateKey: 1, secret: 1, store: 2, slowStore: 3, instant: 6, answers: 2 },
+      ...{ otherWrites: 4, otherFails: 2, otherLocks: 4, othersPassOn: 1, otherLetsGo: 2, forgets: 1 },
+      ...{ blocked: 1, suspended: 1, date: 1, kill: 1, dispose: 1 },
+    }),
+    ...Array.from({ length: 4 }, () => aTime(49, 50, 100, 149, 250, 1000, 1999, 2000, 5000, 9000)),
+    aTime(30_000, 600_000, 3_000_000),
+  ],
 };
 
 function weighed(
@@ -301,7 +380,13 @@ async function everythingArrives({ world, scheduler }: Stage): Promise<void> {
 }
 
 /** The names of the themes. */
-export const themeNames: readonly (keyof typeof themes)[] = ["everything", "refusals", "bursts", "stores"];
+export const themeNames: readonly (keyof typeof themes)[] = [
+  "everything",
+  "refusals",
+  "bursts",
+  "stores",
+  "fleets",
+];
 
 /** After any schedule: everybody is answered within the deadlines, and a manager whose world has healed gives a token. */
 async function heal(stage: Stage, thoroughly: boolean): Promise<void> {
@@ -362,8 +447,8 @@ export async function runSchedules(subject: Subject, options: ScheduleOptions): 
   const unhandled: unknown[] = [];
   const hear = (reason: unknown) => unhandled.push(reason);
   process.on("unhandledRejection", hear);
-  const shares = theme === "stores";
-  const giveBack = shares ? cryptoAtOnce() : () => {};
+  const sharing = theme === "fleets" ? "keeps" : theme === "stores" ? "loses" : "none";
+  const giveBack = sharing === "none" ? () => {} : cryptoAtOnce();
   let run = 0;
   try {
     await fc.assert(
@@ -379,7 +464,7 @@ export async function runSchedules(subject: Subject, options: ScheduleOptions): 
           const world = new World(
             subject,
             (label, happen) => void scheduler.schedule(Promise.resolve(), label).then(happen),
-            { unhandled, maxTokenRequestsPerMinute: theme === "bursts" ? 4 : 12, shares },
+            { unhandled, maxTokenRequestsPerMinute: theme === "bursts" ? 4 : 12, sharing },
           );
           const stage: Stage = { world, scheduler };
           await fc.asyncModelRun(() => ({ model: {}, real: stage }), commands);

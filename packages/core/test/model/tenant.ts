@@ -9,6 +9,7 @@ import {
   type StoreOperation,
   workingMoods,
 } from "./faulty-store.ts";
+import { type Deed, type OtherSeal, type SharedFailure, sealOf, stillThere } from "./other-processes.ts";
 import { type Answer, failed, type Moment, Reference } from "./reference.ts";
 
 /** The package under test, or a copy of it with a bug planted. */
@@ -19,6 +20,9 @@ export type Subject = Pick<
 
 /** Lets something happen at a moment that the schedule chooses. */
 export type Defer = (label: string, happen: () => void) => void;
+
+/** Whether there is a store, and whether it gives back what it was given. */
+export type Sharing = "none" | "loses" | "keeps";
 
 /** How the token endpoint behaves at present. */
 export type Mood =
@@ -76,6 +80,10 @@ export class Tenant {
   readonly seen: string[] = [];
 
   private readonly store: FaultyStore | undefined;
+  private readonly seals = new Map<string, OtherSeal>();
+  private readonly opened = new Map<string, Record<string, unknown> | undefined>();
+  private suspendedMs = 0;
+  private others = 0;
   private secret: "at once" | "late" | "unreadable" = "at once";
   private readonly subject: Subject;
   private readonly clock: VirtualClock;
@@ -106,7 +114,7 @@ export class Tenant {
     subject: Subject,
     clock: VirtualClock,
     defer: Defer,
-    { maxTokenRequestsPerMinute, shares }: { maxTokenRequestsPerMinute: number; shares: boolean },
+    { maxTokenRequestsPerMinute, sharing }: { maxTokenRequestsPerMinute: number; sharing: Sharing },
   ) {
     this.maxRequests = maxTokenRequestsPerMinute;
     this.name = name;
@@ -117,17 +125,24 @@ export class Tenant {
     this.keys.push(this.key);
     this.reference = new Reference(this.moment(), maxTokenRequestsPerMinute);
     this.setSecret("at once");
-    this.store = shares
-      ? faultyStore(workingMoods(), (call, operation, mood, arrive) => {
+    const keeps = sharing === "keeps";
+    if (sharing !== "none") {
+      this.store = faultyStore(workingMoods(), {
+        keeps,
+        now: () => this.storeNow(),
+        later: (call, operation, mood, arrive) => {
           const bound = this.bound();
           this.defer(`store call ${call} of ${name}`, () => {
             if (!this.isAlive(bound)) return;
             this.reference.storeAnswered(call, operation, mood);
             arrive();
           });
-        })
-      : undefined;
+        },
+        gave: (key, entry, ttlMs) => this.gave(key, entry, ttlMs),
+      });
+    }
     this.reference.store = this.store?.moods;
+    this.reference.storeKeeps = keeps;
     this.manager = subject.createTokenManager({
       grant: subject.apiKeyGrant(() => this.readSecret()),
       clock: {
@@ -242,6 +257,41 @@ export class Tenant {
     if (this.store) this.store.moods[operation] = mood;
   }
 
+  /** Another process with the same key does something to the store. */
+  other(deed: Deed): void {
+    if (this.store === undefined) return;
+    this.reference.other(this.key, deed);
+    const { entries, locks } = this.store;
+    const seal = this.sealFor(this.key);
+    const { tokenKey, failureKey } = seal;
+    const now = this.storeNow();
+    if (deed.what === "writes a token") {
+      const value = seal.close(tokenKey, { ...deed.token, issuedAt: this.clock.wallNow() });
+      entries.set(tokenKey, { value, endsAt: now + deed.leftMs });
+    } else if (deed.what === "writes a failure") {
+      const { pauseMs, keptMs, failures, ...error } = deed.failure;
+      const message = "The token endpoint answered another process.";
+      const value = seal.close(failureKey, { error: { ...error, message }, pauseMs, keptMs, failures });
+      entries.set(failureKey, { value, endsAt: now + deed.leftMs });
+    } else if (deed.what === "takes the lock") {
+      if (stillThere(locks.get(tokenKey), now) === undefined)
+        locks.set(tokenKey, { value: deed.owner, endsAt: now + deed.forMs });
+    } else {
+      if (deed.what === "loses everything") for (const key of [tokenKey, failureKey]) entries.delete(key);
+      locks.delete(tokenKey);
+    }
+  }
+
+  /** The name of a process or a token that nobody had before. */
+  anotherName(what: string): string {
+    return `${what}-${this.name}-${++this.others}-canary`;
+  }
+
+  suspended(ms: number): void {
+    this.suspendedMs += ms;
+    this.reference.suspendedMs = this.suspendedMs;
+  }
+
   rotate(): void {
     this.key = `key-${this.name}-${this.keys.length}-canary`;
     this.keys.push(this.key);
@@ -272,6 +322,7 @@ export class Tenant {
     this.comparedEvents = eventLines.length;
     equal(this.requestsAt.length, reference.requests.length, "I1, I8: token requests");
     equal(this.store?.calls() ?? 0, reference.storeCalls, "I13: calls of the store");
+    if (reference.storeKeeps) equal(this.inStore(), reference.inStore(this.key), "I13: what is in the store");
     equal(this.reads, reference.reads.length, "looks at the secret");
     equal(this.sends, reference.sends.length, "I9: requests sent");
     equal(this.manager.peek()?.accessToken, reference.peek(), "I2, I3: the token held");
@@ -309,6 +360,58 @@ export class Tenant {
   }
 
   // The world around the manager.
+
+  private storeNow(): number {
+    return this.clock.monotonicNow() + this.suspendedMs;
+  }
+
+  private sealFor(key: string): OtherSeal {
+    const seal = this.seals.get(key) ?? sealOf(key);
+    this.seals.set(key, seal);
+    return seal;
+  }
+
+  private unsealed(seal: OtherSeal, key: string, entry: string): Record<string, unknown> | undefined {
+    if (!this.opened.has(entry)) this.opened.set(entry, seal.open(key, entry));
+    return this.opened.get(entry);
+  }
+
+  /** Somebody else may have made a token that is taken: what is left of its life is what the store says. */
+  private gave(key: string, entry: string, ttlMs: number): void {
+    for (const secret of this.keys) {
+      const seal = this.sealFor(secret);
+      if (seal.tokenKey !== key) continue;
+      const { token, lifetimeMs } = this.unsealed(seal, key, entry) as { token: string; lifetimeMs: number };
+      const { monotonic, wall } = this.moment();
+      const aged = lifetimeMs - Math.min(lifetimeMs, ttlMs);
+      const given = this.issued.get(token) ?? [];
+      this.issued.set(token, [...given, { monotonic: monotonic - aged, wall: wall - aged, lifetimeMs }]);
+    }
+  }
+
+  /** What lies in the store for the present key, in words. */
+  private inStore(): string[] {
+    const { entries, locks } = this.store as FaultyStore;
+    const seal = this.sealFor(this.key);
+    const now = this.storeNow();
+    const token = stillThere(entries.get(seal.tokenKey), now);
+    const failure = stillThere(entries.get(seal.failureKey), now);
+    const lock = stillThere(locks.get(seal.tokenKey), now);
+    const words: string[] = [];
+    if (token) {
+      const said = this.unsealed(seal, seal.tokenKey, token.value);
+      words.push(`${said?.token} ${said?.lifetimeMs} ${said?.draw} ${token.endsAt}`);
+    }
+    if (failure) {
+      const said = this.unsealed(seal, seal.failureKey, failure.value);
+      const error = said?.error as SharedFailure | undefined;
+      words.push(
+        `${error?.code} ${error?.status} ${said?.pauseMs} ${said?.keptMs} ${said?.failures} ${failure.endsAt}`,
+      );
+    }
+    if (lock) words.push(`${lock.value} ${lock.endsAt}`);
+    return words;
+  }
 
   private bound(context: number = requestContext.getStore() ?? 0): Bound {
     return { context, life: this.lives.get(context) ?? 0 };
@@ -350,7 +453,7 @@ export class Tenant {
       this.require(now - this.forcedAt >= 5000, "I8: forced exchanges less than 5 s apart");
       this.forcedAt = now;
     } else if (event.type === "exchange_succeeded")
-      this.eventLines.push(`exchange_succeeded ${event.reason} ${event.committed}`);
+      this.eventLines.push(`exchange_succeeded ${event.reason} ${event.committed} ${event.shared}`);
     else if (event.type === "exchange_failed")
       this.eventLines.push(
         `exchange_failed ${event.reason} ${event.error.code} ${event.held} ${event.coolDownMs}`,

@@ -1,6 +1,6 @@
 import { AssertionError } from "node:assert";
 import { settle, type VirtualClock, virtualClock } from "../virtual-world.ts";
-import { type Defer, type Subject, Tenant } from "./tenant.ts";
+import { type Defer, type Sharing, type Subject, Tenant } from "./tenant.ts";
 
 /** Two tenants on one clock, so that whatever they might share would show. */
 export class World {
@@ -14,7 +14,7 @@ export class World {
     {
       unhandled,
       ...options
-    }: { unhandled: readonly unknown[]; maxTokenRequestsPerMinute: number; shares: boolean },
+    }: { unhandled: readonly unknown[]; maxTokenRequestsPerMinute: number; sharing: Sharing },
   ) {
     this.unhandled = unhandled;
     const tenant = (name: string) => new Tenant(name, subject, this.clock, defer, options);
@@ -41,9 +41,16 @@ export class World {
     this.look();
   }
 
-  /** The wall clock alone goes on, or is set. */
-  shift(ms: number): void {
+  /** Somebody sets the date. */
+  stepWall(ms: number): void {
+    this.clock.stepWall(ms);
+    this.look();
+  }
+
+  /** The machine is suspended: its wall clock goes on, and so does the clock of the store, which is another machine. */
+  suspend(ms: number): void {
     this.clock.suspend(ms);
+    for (const tenant of this.tenants) tenant.suspended(ms);
     this.look();
   }
 

@@ -24,11 +24,13 @@ import { faultClients } from "../../src/faults/fault-clients.ts";
 import { createStage, heldTokens } from "../../src/faults/fault-scene.ts";
 import { allFaults } from "../../src/faults/observe-fault.ts";
 import { apiTroubles } from "./api-trouble.ts";
-import { byHand, type Client, clients, type MakeClient, type Settings } from "./clients.ts";
+import { byHand, type Client, clients, type MakeClient, objectStorage, type Settings } from "./clients.ts";
 import { runWithDebugOutput } from "./debug-output.ts";
 import { createWitness, type Witness } from "./witness.ts";
 import { wrongCalls } from "./wrong-calls.ts";
+import { wrongCredentials } from "./wrong-credentials.ts";
 import { wrongExchanges } from "./wrong-grants.ts";
+import { wrongOpenid } from "./wrong-openid.ts";
 
 /** With what percent-encoding and both alphabets of base64 change, and long enough to be found in pieces. */
 const newSecret = (what: string) => `canary/${what}+${randomBytes(30).toString("base64url")}?~`;
@@ -108,9 +110,11 @@ describe("no secret is shown", () => {
   test.for([
     ["any call that is wrong", wrongCalls],
     ["an exchange of any grant", wrongExchanges],
+    ["credentials that are wrong in any place", wrongCredentials],
+    ["an exchange by openid-client", wrongOpenid],
   ] as const)("by %s, and every one of them fails with an IamError", async ([, calls]) => {
     const witness = newWitness();
-    for (const [what, run] of Object.entries(calls(apiKey, clientSecret))) {
+    for (const [what, run] of Object.entries(await calls(apiKey, clientSecret))) {
       let thrown: unknown = "nothing";
       await witness.watch(what, async () => {
         try {
@@ -169,6 +173,16 @@ describe("no secret is shown", () => {
       expect(witness.leaks()).toEqual([]);
     },
   );
+
+  test("by the SDK of Object Storage, in all that its answers lead to", { timeout: 120_000 }, async () => {
+    const witness = newWitness();
+    // Two are enough: each answer takes a second to print.
+    const { "answers 403": forbidden, "is another origin": elsewhere } = apiTroubles;
+    const troubles = { "answers 403": forbidden, "is another origin": elsewhere };
+    const { failed } = await playApiTroubles("Object Storage", objectStorage, witness, {}, troubles);
+    expect(new Set(failed)).toEqual(new Set(Object.keys(troubles)));
+    expect(witness.leaks()).toEqual([]);
+  });
 
   test.for(Object.entries(clients))(
     "by %s, where other origins pass",

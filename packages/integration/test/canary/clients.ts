@@ -4,10 +4,14 @@ import { iamAxios } from "@iam/axios";
 import type { TokenManager } from "@iam/core";
 import { iamExpress, iamProxy } from "@iam/express";
 import { iamFetch } from "@iam/fetch";
+import { iamAuthenticator } from "@iam/ibm-sdk";
+import { iamCos } from "@iam/ibm-sdk/cos";
 import { iamKy } from "@iam/ky";
 import axios from "axios";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { createProxyMiddleware } from "http-proxy-middleware";
+import { BaseService } from "ibm-cloud-sdk-core";
+import cos from "ibm-cos-sdk";
 import ky from "ky";
 
 export interface Settings {
@@ -51,6 +55,16 @@ async function read(response: Response): Promise<unknown> {
   return [response, await response.text()];
 }
 
+/** What IBM's generator makes of a service. */
+class SomeService extends BaseService {
+  ask(url: string, { method = "GET", body, headers, signal }: Asking = {}) {
+    return this.createRequest({
+      options: { url, method, ...(body !== undefined && { body }) },
+      defaultOptions: { ...this.baseOptions, headers: { ...headers }, axiosOptions: { signal } },
+    });
+  }
+}
+
 /** Each adapter, and each way of axios to send. */
 export const clients: Readonly<Record<string, MakeClient>> = {
   async fetch(settings, saw) {
@@ -70,6 +84,15 @@ export const clients: Readonly<Record<string, MakeClient>> = {
     const api = ky.extend(options).extend({ retry: 0 });
     return {
       ask: async (url, asking) => read(await api(url, asking)),
+      async [Symbol.asyncDispose]() {},
+    };
+  },
+  async "ibm-sdk"(settings, saw) {
+    const authenticator = iamAuthenticator(settings);
+    const service = new SomeService({ authenticator, serviceUrl: settings.origins.join() });
+    for (const value of [authenticator, service]) saw(value);
+    return {
+      ask: (url, asking) => service.ask(url, asking),
       async [Symbol.asyncDispose]() {},
     };
   },
@@ -105,6 +128,19 @@ export const clients: Readonly<Record<string, MakeClient>> = {
     return serving(express().use(iam.middleware, proxy), saw, (url) => new URL(url).pathname);
   },
 };
+
+/** Object Storage, whose SDK hangs everything that it knows on what it gives: its own requests, and a model of the service. */
+export const objectStorage: MakeClient = async ({ manager, origins }) => ({
+  async ask(url, { body } = {}) {
+    const { origin, pathname } = new URL(url);
+    const [, Bucket = "", Key = "key"] = pathname.split("/");
+    const usual = { s3ForcePathStyle: true, maxRetries: 1, retryDelayOptions: { base: 1 } };
+    const s3 = iamCos(cos.S3, { manager, origins, endpoint: origin, ...usual });
+    const object = { Bucket, Key };
+    return (body === undefined ? s3.getObject(object) : s3.putObject({ ...object, Body: body })).promise();
+  },
+  async [Symbol.asyncDispose]() {},
+});
 
 /** The same done by hand, as it is found in the wild: what this must be seen to leak. */
 export const byHand: Readonly<Record<string, MakeClient>> = {

@@ -54,6 +54,13 @@ async function answer(path: string, url: URL, env: Env, context: Context): Promi
       });
       return (await fetch(`${env.IAM}/resource`)).status;
     }
+    case "/request": {
+      // With a body, and with whatever else this runtime has on a Request.
+      const headers = { "content-length": "4" };
+      const init = { method: "POST", body: "text", headers, cf: { cacheTtl: 5 } };
+      const fetch = iamFetch({ manager: managerOf(env), origins: [env.IAM] });
+      return (await fetch(new Request(`${env.IAM}/resource`, init))).json();
+    }
     case "/platform": {
       // What the runtime's own redirects do with a header that the caller set.
       const { accessToken } = await managerOf(env).getToken();

@@ -103,6 +103,15 @@ describe.for(["2024-01-01", "2026-07-01"])("workerd with compatibility date %s",
     const elsewhere = it.emulator.log.filter(({ path }) => path === "/resource/elsewhere");
     expect(elsewhere).toMatchObject([{ authorization: undefined }]);
   });
+
+  test.for([
+    [307, { method: "POST", body: "text", path: "/resource/there" }],
+    [303, { method: "GET", body: "", path: "/resource/there" }],
+  ] as const)("a Request is sent on by a redirect (%i)", { timeout: 30_000 }, async ([status, value]) => {
+    await using it = await isolate(date);
+    it.emulator.fault({ kind: "redirect", location: "/resource/there", status }, { target: "resource" });
+    expect(await it.ask("/request")).toMatchObject({ status: 200, value });
+  });
 });
 
 test("with an old compatibility date the platform's own redirects do carry the token to another origin", {

@@ -1,10 +1,6 @@
-import { fileURLToPath } from "node:url";
 import { createTokenManager } from "@iam/core";
 import { credentialsFromEnvironment, crTokenFile, defaultGrant } from "@iam/credentials";
 import { expect } from "../../scene.mjs";
-
-/** Where `ibm-credentials.env` is. */
-const source = fileURLToPath(new URL("../..", import.meta.url));
 
 async function isAccepted(credentials, { iam, managerOptions }) {
   const manager = createTokenManager({ ...managerOptions, ...credentials });
@@ -21,7 +17,7 @@ export const checks = {
     await isAccepted(found, scene);
   },
   async "from a file"(scene) {
-    const found = defaultGrant({ service: "svc", env: {}, cwd: source, home: "/" });
+    const found = defaultGrant({ service: "svc", env: {}, cwd: scene.folder, home: "/" });
     expect(found.links.at(-1)?.name === "credentials file", "the file as the source");
     await isAccepted(found, scene);
   },
