@@ -28,7 +28,9 @@ try {
   screen.end();
   process.exitCode = 1;
   const { message } = error instanceof Error ? error : new Error(String(error));
-  screen.problem(isIamError(error) ? `${message} [${error.code}]` : message);
+  // An option's name says nothing to whoever has set a variable.
+  const variable = /^tokenEndpoint /.test(message) ? "IAM_URL: " : "";
+  screen.problem(isIamError(error) ? `${variable}${message} [${error.code}]` : message);
 } finally {
   screen.end();
 }

@@ -10,9 +10,6 @@ export async function showToken(options: {
 }): Promise<void> {
   const { screen, apiKey, iamUrl } = options;
   screen.say("@iam: one token for the API key in IBMCLOUD_API_KEY", "bold");
-  const endpoint =
-    iamUrl === undefined ? "https://iam.cloud.ibm.com/identity/token" : "tokenEndpoint, here IAM_URL,";
-  screen.say(`The key goes to ${endpoint} and nowhere else. The token is not shown.\n`);
   let exchanges = 0;
   const manager = createTokenManager({
     grant: apiKeyGrant(apiKey),
@@ -21,6 +18,10 @@ export async function showToken(options: {
       if (event.type === "exchange_started") exchanges++;
     },
   });
+  // Whatever is no token endpoint has been refused by now, so this is true, and shows nothing that is secret.
+  const endpoint = iamUrl === undefined ? "https://iam.cloud.ibm.com" : `${new URL(iamUrl).origin} (IAM_URL)`;
+  screen.say(`The key goes to ${endpoint} and nowhere else. The token is not shown.`);
+  screen.say("");
   try {
     screen.status(["Asking for a token …"]);
     const startedAt = performance.now();

@@ -131,7 +131,7 @@ function columnWidths(rows: readonly (readonly string[])[], room: number): numbe
 }
 
 function wrap(text: string, width: number): string {
-  return wrapAnsi(text, width, { trim: false, hard: true });
+  return wrapAnsi(text, width, { hard: true });
 }
 
 function isCi({ CI }: NodeJS.ProcessEnv): boolean {

@@ -48,7 +48,8 @@ export async function tellStory(screen: Screen): Promise<void> {
     await manager[Symbol.asyncDispose]();
     await emulator.close();
   }
-  screen.say("\nAll of this was one createTokenManager and one iamFetch: examples/demo/src/story.ts.");
+  screen.say("");
+  screen.say("All of this was one createTokenManager and one iamFetch: examples/demo/src/story.ts.");
   screen.say("With IBMCLOUD_API_KEY set, the token comes from IBM Cloud IAM instead.", "dim");
 }
 
@@ -70,9 +71,10 @@ function introduce({ screen, emulator }: Stage): void {
       "Getting it, keeping it, and replacing it in time is what these packages do.",
   );
   screen.say(
-    `Here IAM and the API are an emulator on ${emulator.url}, over real HTTP. Its tokens live ${lifetimeS} s instead of an hour.\n`,
+    `Here IAM and the API are an emulator on ${emulator.url}, over real HTTP. Its tokens live ${lifetimeS} s instead of an hour.`,
     "dim",
   );
+  screen.say("");
 }
 
 function statusOf({ emulator, load, watch }: Stage, manager: TokenManager): string[] {

@@ -20,6 +20,8 @@ export interface Recorder {
   readonly requests: readonly RecordedRequest[];
   /** Redirects requests for a path. */
   redirect(path: string, status: number, location: string): void;
+  /** Answers the next request with 401. */
+  refuseNext(): void;
   close(): Promise<void>;
 }
 
@@ -27,12 +29,16 @@ export interface Recorder {
 export async function startRecorder(): Promise<Recorder> {
   const requests: RecordedRequest[] = [];
   const redirects = new Map<string, { status: number; location: string }>();
+  let refusals = 0;
   const server = createServer(async (request, response) => {
     const recorded = await record(request);
     requests.push(recorded);
     const redirect = redirects.get(recorded.path);
     if (redirect) response.writeHead(redirect.status, { location: redirect.location }).end();
-    else response.writeHead(200, { "content-type": "application/json" }).end('{"ok":true}');
+    else if (refusals > 0) {
+      refusals--;
+      response.writeHead(401, { "www-authenticate": "Bearer" }).end();
+    } else response.writeHead(200, { "content-type": "application/json" }).end('{"ok":true}');
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,6 +47,7 @@ export async function startRecorder(): Promise<Recorder> {
     origin: `http://127.0.0.1:${port}`,
     requests,
     redirect: (path, status, location) => void redirects.set(path, { status, location }),
+    refuseNext: () => void refusals++,
     async close() {
       const closed = once(server, "close");
       server.close();

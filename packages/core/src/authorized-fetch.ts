@@ -70,6 +70,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   } = options ?? {};
   requireTokenManager(manager, name);
   if (typeof fetch !== "function") throw configError(`${name}: fetch is no function.`);
+  if (typeof replay !== "boolean") throw configError(`${name}: replay is no boolean.`);
   const rules = [originRules(options)];
   const inner = wrappers.get(fetch);
   if (inner?.manager === manager) {
@@ -98,7 +99,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   ): Promise<Response> {
     // A Request as the second argument is read like an init by the platform; here it becomes the first.
     const request = isRequest(init) ? new Request(input, init) : isRequest(input) ? input : undefined;
-    const own: RequestInit = isRequest(init) ? {} : { ...init };
+    const own = isRequest(init) ? {} : membersOf(init);
     const headers = headerPairs(own.headers ?? request?.headers);
     if (headers.some(([name]) => /^authorization$/i.test(name))) return fetch(input, init);
     let target = `${request?.url ?? input}`;
@@ -126,7 +127,7 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
       held = token;
       bearer = `Bearer ${token.accessToken}`;
     }
-    const kept = resendable && request?.body !== null ? request?.clone() : request;
+    const kept = resendable && isRequest(source) && source.body ? source.clone() : request;
     const response = await fetch(kept ?? target, {
       ...own,
       // A copy that nobody else sees but the fetch that is sent with.
@@ -158,6 +159,14 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   const wrapped: Fetch = (input, init) => send(input, init, 0, replay);
   wrappers.set(wrapped, { manager, rules, fetch });
   return wrapped;
+}
+
+/** A copy. The platform reads inherited members too: without them a PUT would go out as a GET. */
+function membersOf(init: RequestInit | undefined): RequestInit {
+  const given = init as Record<string, unknown> | undefined;
+  const members: Record<string, unknown> = {};
+  for (const name in given) members[name] = given[name];
+  return members;
 }
 
 /** A copy, each header a name and a value, as Fetch takes them. */

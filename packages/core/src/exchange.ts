@@ -32,7 +32,9 @@ export function createExchange(config: TokenManagerConfig, source: ExchangeConte
       const controller = new AbortController();
       return new Promise((resolve, reject) => {
         const timeIsUp = () =>
-          run.lacksSecret ? lateSecret(grant, ms) : unreachable(askedAt, undefined, `after ${ms / 1000} s`);
+          run.lacksSecret
+            ? lateSecret(grant, ms)
+            : unreachable(askedAt, undefined, `after ${Math.ceil(ms) / 1000} s`);
         const leave = after(run, ms, (reason = timeIsUp()) => {
           reject(reason);
           controller.abort(reason);

@@ -26,6 +26,7 @@ export { type ExchangeContext, type Grant, oneRequest } from "./grant.ts";
 export { type IamAuthzGrantOptions, iamAuthzGrant } from "./iam-authz-grant.ts";
 export { type McspGrantOptions, mcspGrant } from "./mcsp-grant.ts";
 export { type MemoryStoreOptions, memoryStore } from "./memory-store.ts";
+export { requireKnownOptions } from "./option-rules.ts";
 export {
   ibmOrigins,
   type OriginOptions,

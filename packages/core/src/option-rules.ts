@@ -74,3 +74,27 @@ export function requireGrant(what: string, value: unknown): void {
   if (typeof grant?.exchange !== "function" || typeof grant.identity !== "function")
     throw configError(`${what} needs a grant to build on, such as apiKeyGrant(key).`);
 }
+
+/**
+ * Checks that options have no other names than these: where a misspelled one would let in who should stay out, it is not passed over.
+ *
+ * Errors: `ERR_IAM_CONFIG` that names the one that is not known, and those that are.
+ *
+ * @example
+ * ```ts
+ * import { requireKnownOptions } from "@iam/core";
+ * export interface GuardOptions {
+ *   accounts?: readonly string[];
+ * }
+ * export const check = (options: GuardOptions) => requireKnownOptions("myGuard", options, { accounts: true });
+ * ```
+ */
+export function requireKnownOptions<Options extends object>(
+  what: string,
+  options: Options,
+  known: Readonly<Record<keyof Options & string, true>>,
+): void {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(known, name));
+  if (unknown === undefined) return;
+  throw configError(`${what} has no option ${unknown}; it has ${Object.keys(known).join(", ")}.`);
+}

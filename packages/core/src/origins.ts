@@ -121,7 +121,7 @@ function readPattern(pattern: unknown, index: number): string {
   ) {
     // Which one, not what: it may be a secret in the wrong place.
     throw configError(
-      `origins[${index}] is not like "https://host:8443", "https://*.two.labels" or "http://localhost" (no path).`,
+      `origins is a list like ["https://host:8443", "https://*.two.labels", "http://localhost"], without paths: check origins[${index}].`,
     );
   }
   const { protocol, host } = url;
@@ -131,8 +131,8 @@ function readPattern(pattern: unknown, index: number): string {
 }
 
 function notAllowed(url: URL | undefined, origins: readonly unknown[]): IamError {
-  const problem = !url
-    ? "has no absolute URL"
+  const problem = !url?.host
+    ? "has no URL with a host"
     : hasCredentials(url)
       ? "has credentials in its URL"
       : `goes to "${url.origin}": add that to origins (${origins.slice(0, 5).join(", ")}) if it may have the token, or set otherOrigins: "pass"`;

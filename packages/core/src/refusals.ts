@@ -27,7 +27,7 @@ const clean = (forgivenAt: number): Refusal => ({ replacement: 0, level: 0, unti
 /** What is remembered of an origin. Without an origin nothing is. */
 export function refusalBy(refusals: Refusals, origin: string | undefined): Refusal {
   const refusal = refusals.get(origin) ?? clean(-Infinity);
-  if (refusals.size >= maxOrigins) refusals.clear();
+  if (refusals.size >= maxOrigins) refusals.delete(refusals.keys().next().value);
   if (origin !== undefined) refusals.set(origin, refusal);
   return refusal;
 }

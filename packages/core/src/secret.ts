@@ -48,13 +48,13 @@ export const controlCharacter: RegExp = /\p{Cc}/u;
 export function secretReader(
   source: SecretSource,
   what: string,
-  unfit: RegExp = /^[\s{"'`]|[\s}"'`]$|\p{Cc}/u,
+  unfit: RegExp = /^[\s{<"'`“‘]|[\s}>"'`”’]$|[\p{Cc}\p{Cf}]/u,
 ): () => string | Promise<string> {
   // Says what is wrong with it, never what it is.
   const checked = (value: unknown) => {
     if (typeof value === "string" && value && !unfit.test(value)) return value;
     throw configError(
-      `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has control characters, or white space, quotes or braces around it"}.`,
+      `The ${what} ${(value ?? "") === "" ? "is missing or empty" : "is no string, or has control or invisible characters, or white space, quotes or brackets around it"}.`,
     );
   };
   if (typeof source === "function") return async () => checked(await source());

@@ -66,17 +66,16 @@ export type TokenManagerConfig = TokenManagerOptions & {
 
 /** Reads the options of a token manager. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readTokenManagerOptions(options: TokenManagerOptions): TokenManagerConfig {
-  const { grant, allowBrowser, store, tokenEndpoint } = options ?? {};
+  const { grant, store } = options ?? {};
   if (typeof grant?.exchange !== "function") throw configError("createTokenManager needs a grant.");
   if (store && !store.share) throw configError("store must be made with sharedStore.");
-  if (grant.secret && !allowBrowser && isBrowser()) {
-    throw configError("A secret is public in a browser: get tokens from your server, or set allowBrowser.");
-  }
   const defaults = {
     attemptDeadlineMs: 4000,
     deadlineMs: 9000,
     joinTimeoutMs: 2000,
     maxTokenRequestsPerMinute: 120,
+    allowInsecure: false,
+    allowBrowser: false,
     clock: systemClock,
     random: Math.random,
     fetch: platformFetch,
@@ -84,10 +83,7 @@ export function readTokenManagerOptions(options: TokenManagerOptions): TokenMana
     onEvent: () => {},
     waitUntil: () => {},
   };
-  const config: Record<string, unknown> = {
-    ...options,
-    tokenEndpoint: resolveTokenEndpoint(tokenEndpoint, options),
-  };
+  const config: Record<string, unknown> = { ...options };
   for (const [name, fallback] of Object.entries(defaults)) {
     if (config[name] === undefined) config[name] = fallback;
     const value = config[name];
@@ -96,5 +92,9 @@ export function readTokenManagerOptions(options: TokenManagerOptions): TokenMana
     if (typeof value !== kind || (typeof value === "number" && !(value >= 1 && value < 2 ** 31)))
       throw configError(`${name} is no ${kind}${kind === "number" ? " from 1 to 2^31-1" : ""}.`);
   }
+  if (grant.secret && !config.allowBrowser && isBrowser()) {
+    throw configError("A secret is public in a browser: get tokens from your server, or set allowBrowser.");
+  }
+  config.tokenEndpoint = resolveTokenEndpoint(config.tokenEndpoint, config);
   return config as unknown as TokenManagerConfig;
 }

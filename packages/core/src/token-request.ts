@@ -110,7 +110,7 @@ export function requireSecure(
   { allowInsecure }: { allowInsecure?: boolean | undefined },
 ): void {
   if (isSecure(url) || (allowInsecure && url?.protocol === "http:")) return;
-  throw configError(`${what} ${url?.origin} must be https, or http to loopback.`);
+  throw configError(`${what} ${url?.protocol}//${url?.host} must be https, or http to loopback.`);
 }
 
 /**

@@ -76,7 +76,7 @@ export function parseTokenResponse({ body, date }: TokenResponse): ParsedTokenRe
   // RFC 6749 section 5.2 puts errors under other statuses; some servers do not.
   if ((members.error ?? members.errorCode) != null) throw invalidResponse("an error", codeOf(members));
   if (typeof access_token !== "string" || !b64token.test(access_token))
-    throw invalidResponse("no access_token in JSON: perhaps a proxy or a login page");
+    throw invalidResponse("no usable access_token in JSON: perhaps a proxy or a login page");
   if (typeof token_type !== "string" || !/^bearer$/i.test(token_type))
     throw invalidResponse("a token_type other than Bearer");
   if (typeof (refresh_token ?? "") !== "string" || typeof (scope ?? "") !== "string")

@@ -49,6 +49,7 @@ test.for<[string, () => unknown]>([
   ["no grant", () => managed({ grant: undefined })],
   ["a duration that is none", () => managed({ deadlineMs: "soon" })],
   ["a clock that is none", () => managed({ clock: 7 })],
+  ["a switch that is a text", () => managed({ allowInsecure: "false" })],
   ["a listener that is none", () => managed({ onEvent: "log" })],
   [
     "a key in a page",

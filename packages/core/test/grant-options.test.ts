@@ -125,7 +125,7 @@ const refused: Record<string, [() => unknown, RegExp]> = {
   "a console without a key": [() => mcspGrant(undefined, { url: consoleUrl }), /API key is missing/],
   "a console with a key in braces": [
     () => mcspGrant("{key}", { url: consoleUrl }),
-    /API key is no string, .*braces/,
+    /API key is no string, .*brackets/,
   ],
   "a console with half a scope": [
     () => mcspGrant("k", { url: consoleUrl, scopeId: "a" }),
@@ -213,7 +213,7 @@ const refused: Record<string, [() => unknown, RegExp]> = {
   ],
   "a cluster with an API key in braces": [
     () => cloudPakForDataGrant({ url: cluster, username: "ada", apiKey: "{k}" }),
-    /API key is no string, .*braces/,
+    /API key is no string, .*brackets/,
   ],
   "a passcode that is missing": [() => passcodeGrant(undefined), /passcode is missing/],
   "a passcode with half a client": [() => passcodeGrant("p", { clientId: "c" }), /give both or neither/],

@@ -312,6 +312,6 @@ describe("delegating", () => {
     here.endpoint.otherwise = failing(200, { body: "<html>" });
     const first = failureOf(here.manager.getToken());
     await here.clock.advance(9000);
-    expect((await first).message).toMatch(/no access_token in JSON/);
+    expect((await first).message).toMatch(/no usable access_token in JSON/);
   });
 });

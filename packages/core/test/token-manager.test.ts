@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { apiKeyGrant, isIamError } from "../src/index.ts";
+import { thrownBy } from "./thrown.ts";
 import {
   apiKey,
   failing,
@@ -356,6 +357,14 @@ describe("failures", () => {
     expect(clock.pending).toHaveLength(0);
   });
 
+  test("what was waited is told in milliseconds at the finest, however little was left of the deadline", async () => {
+    const { manager, endpoint, clock } = world({ attemptDeadlineMs: 1000 / 3 });
+    endpoint.otherwise = hanging;
+    const failure = failureOf(manager.getToken());
+    await clock.advance(9_000);
+    expect((await failure).message).toContain(" (after 0.334 s): ");
+  });
+
   test("a transport that ignores its signal does not hold anybody beyond the deadline", async () => {
     const { manager, clock } = world({ transport: () => new Promise(() => {}) });
     const waiting = watch(manager.getToken());
@@ -706,4 +715,9 @@ describe("failures", () => {
     });
     expect(it.endpoint.requests).toHaveLength(1);
   });
+});
+
+test.for(["allowInsecure", "allowBrowser"])("%s is no text: every text would be taken for true", (name) => {
+  const error = thrownBy(() => world({ [name]: "false" }));
+  expect(error).toMatchObject({ code: "ERR_IAM_CONFIG", message: `${name} is no boolean.` });
 });

@@ -239,6 +239,7 @@ describe("a token endpoint", () => {
       const error = thrownBy(() => resolveTokenEndpoint(given, { allowInsecure }));
       expect(error.code).toBe("ERR_IAM_CONFIG");
       expect(error.message).toContain("tokenEndpoint");
+      expect(error.message).not.toContain("null");
     }
   });
 });

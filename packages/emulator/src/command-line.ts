@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
-import { type Fault, type FaultOptions, faultKinds, faultTargets, isFault } from "./faults.ts";
+import { faultKinds, faultProblem } from "./fault-rules.ts";
+import { type Fault, type FaultOptions, faultTargets } from "./faults.ts";
 import type { StartOptions } from "./node-server.ts";
 
 /** What the command line of `iam-emulator` asks for. */
@@ -73,6 +74,7 @@ A fault is its kind and what belongs to it:
 
   --fault reset
   --fault throttle,retryAfter=2,times=3
+  --fault throttle,dateInS=2            (the same as an HTTP date)
   --fault status,status=503,target=resource,times=forever
 
 Kinds:   ${wrap(faultKinds.filter((kind) => !inProcess.has(kind)))}
@@ -104,15 +106,21 @@ function collect(value: string, before: readonly string[] = []): string[] {
 
 function collectFault(text: string, before: CommandLine["faults"] = []): CommandLine["faults"] {
   const [kind = "", ...members] = text.split(",");
-  const { times, target, path, ...rest } = Object.fromEntries(members.map(member));
-  const fault = { kind, ...rest };
-  if (!isFault(fault)) throw new InvalidArgumentError("There is no such fault, or something is missing.");
+  const { times, target, path, dateInS, ...rest } = Object.fromEntries(members.map(member));
+  const fault = { kind, ...rest, ...(dateInS === undefined ? {} : { retryAfter: { dateInS } }) };
+  const problem = faultProblem(fault);
+  if (problem !== undefined) throw new InvalidArgumentError(`It makes no sense: ${problem}.`);
   const options: FaultOptions = {
-    ...(typeof times === "number" || times === "forever" ? { times } : {}),
-    ...(typeof path === "string" ? { path } : {}),
+    ...(times === undefined ? {} : { times: timesOf(times) }),
+    ...(path === undefined ? {} : { path: String(path) }),
     ...(target === undefined ? {} : { target: targetOf(target) }),
   };
-  return [...before, { fault, options }];
+  return [...before, { fault: fault as Fault, options }];
+}
+
+function timesOf(times: string | number): NonNullable<FaultOptions["times"]> {
+  if (times === "forever" || (typeof times === "number" && times >= 1)) return times;
+  throw new InvalidArgumentError('The times are a number, 1 or more, or "forever".');
 }
 
 function member(text: string): [string, string | number] {

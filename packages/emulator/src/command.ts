@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { defaultServiceIdApiKey } from "./api-keys.ts";
 import { type CommandLine, parseCommandLine } from "./command-line.ts";
 import { EmulatorError } from "./emulator-error.ts";
-import { type RunningEmulator, startEmulator } from "./node-server.ts";
+import { type Listener, type RunningEmulator, startEmulator } from "./node-server.ts";
 import { type Paint, paintFor, requestLine } from "./request-line.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
@@ -11,12 +11,11 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 async function main(): Promise<void> {
   const commandLine = parseCommandLine(process.argv.slice(2), String(version));
   const emulator = await startEmulator(commandLine.start);
-  for (const { fault, options } of commandLine.faults) emulator.fault(fault, options);
-  const { host = "127.0.0.1" } = commandLine.start;
-  const metadata =
-    commandLine.metadataPort === undefined
-      ? undefined
-      : await emulator.listen({ host, port: commandLine.metadataPort, service: "metadata" });
+  // Whatever listens already would keep the process alive.
+  const metadata = await prepare(emulator, commandLine).catch(async (error: unknown) => {
+    await emulator.close();
+    throw error;
+  });
   const paint = paintFor(process.stdout.isTTY, process.env);
   const print = (text: string) => process.stdout.write(`${text}\n`);
   // Whoever read our output has left.
@@ -29,6 +28,15 @@ async function main(): Promise<void> {
   emulator.onRequest(({ type, entry }) => {
     if (type === "ended") print(requestLine(entry, paint));
   });
+}
+
+/** Queues the faults, and opens the metadata service where that is wanted. */
+async function prepare(
+  emulator: RunningEmulator,
+  { start: { host = "127.0.0.1" }, faults, metadataPort: port }: CommandLine,
+): Promise<Listener | undefined> {
+  for (const { fault, options } of faults) emulator.fault(fault, options);
+  return port === undefined ? undefined : emulator.listen({ host, port, service: "metadata" });
 }
 
 function banner(

@@ -1,5 +1,6 @@
 import { EmulatorError } from "./emulator-error.ts";
-import { type IamErrorCode, iamErrors } from "./iam-errors.ts";
+import { faultProblem, type tokenFlaws } from "./fault-rules.ts";
+import type { IamErrorCode } from "./iam-errors.ts";
 
 /** Which part of the emulator a fault is for: `any` is all of them. */
 export type FaultTarget = (typeof faultTargets)[number];
@@ -96,8 +97,6 @@ export type Fault =
 /** Why a token cannot go into an `Authorization` header. */
 export type TokenFlaw = (typeof tokenFlaws)[number];
 
-const tokenFlaws = ["line-break", "non-ascii", "space", "empty"] as const;
-
 /** A `Retry-After`: seconds, the text of the header, or a number of seconds from now as an HTTP date. */
 export type RetryAfter = number | string | { readonly dateInS: number };
 
@@ -139,9 +138,12 @@ export function createFaults(): Faults {
   return {
     add(fault, { times = 1, target = "token", path } = {}) {
       const left = times === "forever" ? Number.POSITIVE_INFINITY : times;
-      if (!(left >= 1)) throw invalid(`times is 1 or more, not ${times}`);
+      if (typeof left !== "number" || !(left >= 1))
+        throw invalid(`times is a number, 1 or more, or "forever", not ${times}`);
       if (!faultTargets.includes(target)) throw invalid(`target is one of ${faultTargets.join(", ")}`);
-      if (!isFault(fault)) throw invalid("no such kind of fault, or it lacks a member");
+      if (path !== undefined && !`${path}`.startsWith("/")) throw invalid("path begins with a slash");
+      const problem = faultProblem(fault);
+      if (problem !== undefined) throw invalid(problem);
       const entry = { fault, left, target, path, applied: 0 };
       queue.push(entry);
       return {
@@ -169,50 +171,6 @@ export function createFaults(): Faults {
       queue = target === undefined ? [] : queue.filter((each) => each.target !== target);
     },
   };
-}
-
-/** What each kind needs besides its name. */
-const required: Readonly<Record<Fault["kind"], Readonly<Record<string, string>>>> = {
-  delay: { ms: "number" },
-  hold: { until: "object" },
-  hang: {},
-  reset: {},
-  "cut-body": {},
-  "slow-body": {},
-  "endless-body": {},
-  "huge-body": {},
-  "empty-body": {},
-  "broken-json": {},
-  html: {},
-  status: { status: "number" },
-  refuse: { errorCode: "string" },
-  throttle: {},
-  redirect: { location: "string" },
-  "opaque-token": {},
-  "undated-token": {},
-  "same-token": {},
-  "bad-token": { flaw: "string" },
-  "no-token": {},
-  "error-in-200": {},
-  fields: {},
-  headers: {},
-  skew: { ms: "number" },
-};
-
-/** The names of all kinds of fault. */
-export const faultKinds: readonly string[] = Object.keys(required);
-
-/** Whether a value that came from outside is a fault. */
-export function isFault(value: unknown): value is Fault {
-  if (typeof value !== "object" || value === null) return false;
-  const members = new Map<string, unknown>(Object.entries(value));
-  const needs = Object.entries(required).find(([kind]) => kind === members.get("kind"))?.[1];
-  if (!needs) return false;
-  if (members.get("next") !== undefined && !isFault(members.get("next"))) return false;
-  const [kind, flaw, errorCode] = ["kind", "flaw", "errorCode"].map((name) => members.get(name));
-  if (kind === "bad-token" && !tokenFlaws.some((known) => known === flaw)) return false;
-  if (kind === "refuse" && !Object.hasOwn(iamErrors, String(errorCode))) return false;
-  return Object.entries(needs).every(([name, type]) => typeof members.get(name) === type);
 }
 
 function invalid(why: string): EmulatorError {

@@ -33,11 +33,14 @@ const publicFields: ReadonlySet<string> = new Set([
   "prefixRolesWithDefinitionScope",
 ]);
 
-/** IAM's longest name has 30 characters: a longer one is no name, but a body without one. */
-const longestName = 40;
+/** A whole body that is no form is read as the name of a parameter: what does not look like one may be a key. */
+const parameterName = /^[a-z][a-z_]{0,39}$/i;
 /** What the log keeps of one request is bounded, whatever its form holds. */
 const keptFields = 50;
 const keptValue = 1000;
+
+/** Schemes that are shown; in the place of any other there may be a secret. */
+const knownScheme = /^(basic|bearer|digest|negotiate|token|apikey|dpop)$/i;
 
 /**
  * Parameters as the log shows them, the first of them: an empty one stays empty, a secret becomes its fingerprint, also one that
@@ -46,7 +49,7 @@ const keptValue = 1000;
 export async function redactFields(fields: URLSearchParams): Promise<Record<string, string>> {
   const shown = await Promise.all(
     [...fields].slice(0, keptFields).map(async ([name, value]): Promise<[string, string]> => {
-      const shownName = name.length > longestName ? await redacted(name) : name;
+      const shownName = parameterName.test(name) ? name : await redacted(name);
       if (value === "" || publicFields.has(name)) return [shownName, value.slice(0, keptValue)];
       return [shownName, await redacted(value)];
     }),
@@ -67,7 +70,8 @@ export async function redactAuthorization(
   const space = header.indexOf(" ");
   const scheme = space < 0 ? header : header.slice(0, space);
   const credentials = space < 0 ? "" : header.slice(space + 1).trim();
-  // Without a space the whole header may be a secret.
-  if (space < 0) return { scheme: "", fingerprint: await fingerprint(header), jti: undefined };
+  // Without a scheme the whole header may be a secret.
+  if (space < 0 || !knownScheme.test(scheme))
+    return { scheme: "", fingerprint: await fingerprint(header), jti: undefined };
   return { scheme, fingerprint: await fingerprint(credentials), jti: jtiOf(credentials) };
 }

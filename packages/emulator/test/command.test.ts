@@ -76,6 +76,30 @@ describe("the command", () => {
   });
 });
 
+test.for([
+  ["a port for the metadata service that it cannot have", ["--metadata-port", "70000"], "port 70000"],
+  ["a port that it cannot have", ["--port", "70000"], "port 70000"],
+] as const)("the command ends with 1 and one line for %s", { timeout: 20_000 }, async ([, args, words]) => {
+  const { ended, errors } = run("--port", "0", ...args);
+  expect(await ended).toEqual([1, null]);
+  expect(errors.join("")).toMatch(/^iam-emulator: .*\n$/);
+  expect(errors.join("")).toContain(words);
+});
+
+test.for([
+  ["throttle,retryafter=2", '"throttle" has no retryafter: it takes retryAfter'],
+  ["status,status=abc", 'status of "status" is a whole number from 200 to 599'],
+  ["status,status=503,times=0", 'times are a number, 1 or more, or "forever"'],
+  ["status,status=503,times=often", 'times are a number, 1 or more, or "forever"'],
+  ["delay,ms=-5", 'ms of "delay" is milliseconds, 0 or more'],
+  ["reset,target=tokn", "target is one of token,"],
+  ["rset", 'there is no fault "rset", only delay,'],
+] as const)("the command says of --fault %s what is wrong", { timeout: 20_000 }, async ([fault, words]) => {
+  const { ended, errors } = run("--port", "0", "--fault", fault);
+  expect(await ended).toEqual([1, null]);
+  expect(errors.join("")).toContain(words);
+});
+
 describe("the command line", () => {
   test("becomes options", () => {
     const args = [
@@ -108,6 +132,11 @@ describe("the command line", () => {
     expect(parseCommandLine(["--issuer", "https://x.test"], "1").start.issuer).toBe("https://x.test");
     const { issuer } = parseCommandLine(["--issuer", "origin"], "1").start;
     expect(typeof issuer === "function" && issuer("http://a")).toBe("http://a/identity");
+  });
+
+  test("becomes a Retry-After that is a date", () => {
+    const [{ fault } = { fault: undefined }] = parseCommandLine(["-f", "throttle,dateInS=30"], "1").faults;
+    expect(fault).toEqual({ kind: "throttle", retryAfter: { dateInS: 30 } });
   });
 
   test("becomes faults, each with its options", () => {

@@ -128,6 +128,34 @@ describe("control over HTTP", () => {
     expect(await read("state")).toMatchObject({ counters: { grants: 0 }, log: [] });
   });
 
+  test.for<[string, unknown, string]>([
+    ["faults", {}, "a fault is an object with a kind"],
+    ["faults", { fault: { kind: "hold", until: {} } }, 'until of "hold" is a promise'],
+    ["faults", { fault: { kind: "reset" }, target: "tokn" }, "target is one of token, resource,"],
+    ["faults", { fault: { kind: "reset" }, times: "3" }, 'times is a number, 1 or more, or "forever"'],
+    ["faults", { fault: { kind: "reset" }, path: "resource" }, "path begins with a slash"],
+    ["faults", { fault: { kind: "reset" }, time: 3 }, "there is no time; it takes fault, times,"],
+    ["faults", { clear: "tokn" }, "clear is true, or one of token,"],
+    ["clock", { advance: "3600000" }, "advance must be a number"],
+    ["clock", { advnce: 3_600_000 }, "there is no advnce; it takes set, advance,"],
+    ["settings", { expiresInS: "90" }, "expiresInS must be a number"],
+    ["settings", { expiresIn: 90 }, "there is no expiresIn;"],
+    ["keys", { dropOld: "yes" }, "dropOld must be a boolean"],
+    ["api-keys", { ad: "key" }, "there is no ad;"],
+    ["reset", { all: true }, "there is no all; it takes nothing"],
+  ])("says of %s %j what is wrong, and does nothing", async ([name, body, words]) => {
+    const { emulator, command, read } = await controlled();
+    emulator.clock.freeze(1000);
+    emulator.fault({ kind: "status", status: 503 }, { target: "resource" });
+    const { settings } = await read("state");
+    const response = await command(name, body);
+    expect(response.status).toBe(400);
+    expect((await jsonOf(response)).error).toContain(words);
+    expect(await read("state")).toMatchObject({ now: 1000, settings });
+    expect((await askToken(emulator)).status).toBe(200);
+    expect((await askResource(emulator.url, await tokenOf(emulator))).status).toBe(503);
+  });
+
   test("refuses what makes no sense, and what a page's plain form could send", async () => {
     const { emulator, command } = await controlled();
     expect((await command("faults", { fault: { kind: "nonsense" } })).status).toBe(400);

@@ -83,11 +83,7 @@ describe("the server", () => {
 
   test("goes on when a fault sets what Node does not send, in the answer or in the one that says so", async () => {
     const emulator = await emulating();
-    for (const set of [
-      { trailer: "x" },
-      { "x-broken": "a\r\nb: c" },
-      { "content-length": "1", trailer: "x" },
-    ]) {
+    for (const set of [{ trailer: "x" }, { "content-length": "1", trailer: "x" }]) {
       emulator.fault({ kind: "headers", set }, { target: "keys" });
       const response = await fetch(`${emulator.url}/identity/keys`);
       expect([response.status, await response.text()]).toEqual([

@@ -65,6 +65,14 @@ describe("the request log", () => {
     await post(`${emulator.url}/identity/token?apikey=canary-key`, fields, basic("bx", "canary-secret"));
     await post(emulator.url, fields, { authorization: "canary-bare" });
     await askResource(`${emulator.url}/resource?access_token=${token}`, token);
+    // A bare key is a form with one name and no value; in a header it may stand where the scheme belongs.
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    for (const body of ["canary-key", "canary-key=", "canary-key=="])
+      await fetch(`${emulator.url}/identity/token`, { method: "POST", headers: form, body });
+    await post(emulator.url, fields, { authorization: "canary-key canary-key" });
+    const json = { "content-type": "application/json" };
+    const body = JSON.stringify({ "canary-key": 1 });
+    await fetch(`${emulator.url}/identity/token`, { method: "POST", headers: json, body });
     const everything = inspect([emulator.log, emulator.counters], { depth: null, showHidden: true });
     for (const secret of ["canary", token, Buffer.from("bx:canary-secret").toString("base64")])
       expect(everything).not.toContain(secret);

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { BearerError, conceal, IamError } from "@iam/core";
+import { BearerError, conceal, IamError, requireKnownOptions } from "@iam/core";
 import { type BearerVerifier, type Caller, checkCaller, noToken, refusalOf } from "./caller.ts";
 import type { IamMiddleware } from "./iam-express.ts";
 
@@ -79,7 +79,14 @@ export function requireIam(options: RequireIamOptions): IamMiddleware {
   const { verifier, optional = false } = options ?? {};
   if (typeof verifier?.verify !== "function")
     throw config("requireIam needs a verifier, such as { verifier: createVerifier() } of @iam/verify.");
-  // A text such as "false", out of an environment, would let everybody in.
+  // With one misspelled, and with a text such as "false", somebody would be let in who should stay out.
+  requireKnownOptions("requireIam", options, {
+    verifier: true,
+    accounts: true,
+    identities: true,
+    scopes: true,
+    optional: true,
+  });
   if (typeof optional !== "boolean") throw config("optional of requireIam must be true or false.");
   const accounts = listOf(options.accounts, "accounts");
   const identities = listOf(options.identities, "identities");

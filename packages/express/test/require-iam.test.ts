@@ -407,6 +407,7 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
     [{}, /needs a verifier/],
     [{ verifier: () => ({}) }, /needs a verifier/],
     [{ verifier, accounts: [] }, /accounts must be a list/],
+    [{ verifier, account: ["a"] }, /requireIam has no option account; it has verifier, accounts,/],
     [{ verifier, optional: "false" }, /optional of requireIam must be true or false/],
     [{ verifier, optional: null }, /optional of requireIam must be true or false/],
     [{ verifier, identities: "IBMid-1" }, /identities must be a list/],

@@ -92,6 +92,18 @@ describe("what is asked for", () => {
     },
   );
 
+  test("a Request that has been read can be sent with the body of the init", async () => {
+    const { emulator, make, resource } = await stage();
+    const fetch = make();
+    await fetch(resource);
+    emulator.revokeAll();
+    const request = new Request(resource, { method: "POST", body: "one" });
+    const body = (await request.text()).toUpperCase();
+    expect(await echo(await fetch(request, { body }))).toMatchObject({ method: "POST", body: "ONE" });
+    expect(emulator.counters.resourceRequestsByStatus).toEqual({ 200: 2, 401: 1 });
+    await expect(fetch(request)).rejects.toThrow(TypeError);
+  });
+
   test("a Request given as the init is read as the platform reads it", async () => {
     const { make, resource } = await stage();
     const headers = { "content-type": "text/x-poem" };
@@ -110,6 +122,21 @@ describe("what is asked for", () => {
     const request = new Request(resource, { headers: { authorization: "Bearer of-the-caller" } });
     expect((await make()(request)).status).toBe(401);
     expect(emulator.counters).toMatchObject({ tokenRequests: 0, resourceRequests: 1 });
+  });
+
+  test("an init may inherit what it says", async () => {
+    const { make, resource } = await stage();
+    const init = Object.create({
+      method: "PUT",
+      body: "text",
+      headers: { "x-shape": "round" },
+    }) as RequestInit;
+    expect(await echo(await make()(resource, init))).toMatchObject({ method: "PUT", body: "text" });
+  });
+
+  test("replay is no text: every text would be taken for true", async () => {
+    const { make } = await stage();
+    expect(() => make({ replay: "no" as never })).toThrow("iamFetch: replay is no boolean.");
   });
 
   test("the caller's Request and init are not edited", async () => {
@@ -200,8 +227,12 @@ describe("what is asked for", () => {
 
   test("a scheme that is not http is refused as an origin", async () => {
     const { make } = await stage();
-    const error: unknown = await make()("data:text/plain,hello").catch((thrown: unknown) => thrown);
-    expect(isIamError(error)).toBe(true);
+    for (const url of ["data:text/plain,hello", "blob:https://api.example.com/1", "file:///etc/hosts"]) {
+      const error: unknown = await make()(url).catch((thrown: unknown) => thrown);
+      expect(isIamError(error)).toBe(true);
+      // There is no origin in it that could be added.
+      expect(String(error)).toBe("IamError: The request has no URL with a host.");
+    }
   });
 });
 
@@ -467,6 +498,32 @@ describe("redirects", () => {
     const { make, from } = await redirecting(303);
     const request = new Request(from, { method: "POST", body: "text", headers: { "content-length": "4" } });
     expect(await echo(await make()(request))).toMatchObject({ method: "GET", body: "", content_type: null });
+  });
+
+  test("a Request of a library follows it by the fetch of that library, which knows no other", async () => {
+    class OwnRequest extends Request {}
+    const ownFetch: typeof fetch = async (input, init) => {
+      if (input instanceof Request && !(input instanceof OwnRequest)) throw new TypeError("Invalid URL");
+      return fetch(input, init);
+    };
+    for (const [status, method, then] of [
+      [302, "GET", "GET"],
+      [307, "DELETE", "DELETE"],
+      [303, "POST", "GET"],
+    ] as const) {
+      const { make, from } = await redirecting(status);
+      const request = new OwnRequest(from, { method, headers: { "content-type": "text/x-poem" } });
+      const answer = await echo(await make({ fetch: ownFetch })(request));
+      const kept = then === method ? "text/x-poem" : null;
+      expect(answer).toMatchObject({ method: then, path: "/resource/to", content_type: kept });
+    }
+  });
+
+  test("a body beside a Request goes along, by a redirect that keeps it", async () => {
+    const { make, from } = await redirecting(307);
+    const request = new Request(from, { method: "POST", body: "one" });
+    await request.text();
+    expect(await echo(await make()(request, { body: "two" }))).toMatchObject({ method: "POST", body: "two" });
   });
 
   test("a stream cannot follow a redirect that wants its body", async () => {

@@ -49,6 +49,7 @@ test("the demo shows five acts and a table in plain lines, and ends with 0", {
   expect(output).toMatch(/│ Failures +│ +0 │/);
   expect(output).toMatch(/│ Longest wait +│ +[\d.]+ m?s │/);
   expect(output).not.toContain("\u001b");
+  expect(output).not.toMatch(/ $/m);
   expect(output).not.toMatch(jwt);
   expect(output).not.toContain("emulator-user-api-key");
   expect(code).toBe(0);
@@ -85,6 +86,7 @@ describe.concurrent("the demo", { timeout: 60_000 }, () => {
     const apiKey = "canary-key-4711";
     const emulator = await emulating(context, [apiKey]);
     const { code, output } = await runDemo({ IBMCLOUD_API_KEY: apiKey, IAM_URL: emulator.url });
+    expect(output).toContain(`The key goes to ${emulator.url} (IAM_URL) and nowhere else.`);
     expect(output).toMatch(/│ Name +│ Ada Byron +│/);
     expect(output).toMatch(/│ iam_id +│ IBMid-270000EMUL +│/);
     expect(output).toMatch(/│ Account +│ 0123456789abcdef0123456789abcdef +│/);
@@ -125,12 +127,17 @@ describe.concurrent("the demo", { timeout: 60_000 }, () => {
     {
       title: "an endpoint in the clear",
       env: { IBMCLOUD_API_KEY: "any", IAM_URL: "http://iam.test" },
-      message: /https/,
+      message: /IAM_URL: tokenEndpoint http:\/\/iam\.test must be https/,
     },
     {
       title: "an endpoint that is none",
       env: { IBMCLOUD_API_KEY: "any", IAM_URL: "" },
-      message: /IAM_URL.*tokenEndpoint must be/s,
+      message: /IAM_URL: tokenEndpoint must be/,
+    },
+    {
+      title: "an endpoint with credentials",
+      env: { IBMCLOUD_API_KEY: "any", IAM_URL: "https://us:canary@iam.test" },
+      message: /IAM_URL: tokenEndpoint must be/,
     },
   ]) {
     test(`ends with 1 and the error's own text for ${title}`, async (context) => {

@@ -144,6 +144,46 @@ export const faultyAdapters: readonly FaultyAdapter[] = [
     })),
   },
   {
+    fault: "drops the slash at the end of a path",
+    caughtBy: ["every method arrives as it is, and a slash at the end of the path"],
+    make: byHand((_, init) => ({
+      send: (token, to) => fetch(to.href.replace(/\/$/, ""), authorized(init, token?.accessToken ?? "")),
+    })),
+  },
+  {
+    fault: "reads the body of every answer, and so asks for it with GET",
+    caughtBy: ["every method arrives as it is, and a slash at the end of the path"],
+    make: byHand((_, init) => ({
+      send: (token, to) => {
+        const method = init.method === "HEAD" ? "GET" : (init.method ?? "GET");
+        return fetch(to, authorized({ ...init, method }, token?.accessToken ?? ""));
+      },
+    })),
+  },
+  {
+    fault: "writes its header into the caller's headers",
+    caughtBy: ["headers that the caller gave are not edited, and can be given again"],
+    make: byHand(({ send }, init) => ({
+      send: (token, to) => {
+        if (token && init.headers)
+          Object.assign(init.headers, { authorization: `Bearer ${token.accessToken}` });
+        return send(token, to);
+      },
+    })),
+  },
+  {
+    fault: "puts the token into a second header too",
+    caughtBy: ["the token is in the Authorization and nowhere else"],
+    make: byHand((_, init) => ({
+      send: (token, to) => {
+        const own = authorized(init, token?.accessToken ?? "");
+        const headers = new Headers(own.headers);
+        headers.set("x-auth-token", token?.accessToken ?? "");
+        return fetch(to, { ...own, headers });
+      },
+    })),
+  },
+  {
     fault: "makes a token manager for each request",
     caughtBy: ["100 concurrent first requests make one grant", "later requests use the held token"],
     make: (settings) => (url, init) => {
@@ -241,6 +281,49 @@ export const faultyAdapters: readonly FaultyAdapter[] = [
             authorized({ ...init, body: sends++ > 0 ? null : (init.body ?? null) }, token?.accessToken ?? ""),
           ),
       };
+    }),
+  },
+  {
+    fault: "replays without the caller's headers",
+    caughtBy: ["a replay is the request once more, but for the token"],
+    make: byHand((_, init) => {
+      let sends = 0;
+      return {
+        send: (token, to) => {
+          const { headers, ...rest } = init;
+          return fetch(to, authorized(sends++ > 0 ? rest : init, token?.accessToken ?? ""));
+        },
+      };
+    }),
+  },
+  {
+    fault: "replays without the query",
+    caughtBy: ["a replay is the request once more, but for the token"],
+    make: byHand(({ send }) => {
+      let sends = 0;
+      return { send: (token, to) => send(token, sends++ > 0 ? new URL(to.pathname, to) : to) };
+    }),
+  },
+  {
+    fault: "adds the next token to the one that was refused",
+    caughtBy: ["a replay is the request once more, but for the token"],
+    make: byHand((_, init) => {
+      const headers = new Headers(init.headers);
+      return {
+        send: (token, to) => {
+          headers.append("authorization", `Bearer ${token?.accessToken}`);
+          return fetch(to, { ...init, headers });
+        },
+      };
+    }),
+  },
+  {
+    fault: "sends a form with the boundary of another",
+    caughtBy: ["a body of FormData is replayed as it was"],
+    make: byHand((_, init) => {
+      if (!(init.body instanceof FormData)) return {};
+      const { headers } = new Request("http://localhost", init);
+      return { send: (token, to) => fetch(to, authorized({ ...init, headers }, token?.accessToken ?? "")) };
     }),
   },
   {

@@ -1,4 +1,4 @@
-import { type Clock, IamError, isSecure, systemClock } from "@iam/core";
+import { type Clock, IamError, isSecure, requireKnownOptions, systemClock } from "@iam/core";
 import type { ClaimRules, SubjectType } from "./iam-claims.ts";
 import type { IntrospectionOptions } from "./introspection.ts";
 import { type ExportedKeys, publishedKeys } from "./published-keys.ts";
@@ -64,10 +64,29 @@ export interface VerifierConfig extends ClaimRules {
   readonly fingerprint: string;
 }
 
+/** With `account` for `accounts` every account would be let in. */
+const optionNames: Readonly<Record<keyof VerifierOptions, true>> = {
+  issuer: true,
+  jwksUrl: true,
+  audience: true,
+  accounts: true,
+  subjectTypes: true,
+  clockToleranceS: true,
+  maxLifetimeS: true,
+  algorithms: true,
+  keys: true,
+  introspection: true,
+  cache: true,
+  fetch: true,
+  allowInsecure: true,
+  clock: true,
+};
+
 /** Reads the options of a verifier. Errors: `ERR_IAM_CONFIG` that names the option and says what to change. */
 export function readVerifierOptions(options: VerifierOptions = {}): VerifierConfig {
   if (typeof options !== "object" || options === null)
     throw config('createVerifier takes an object of options, such as { accounts: ["…"] }.');
+  requireKnownOptions("createVerifier", options, optionNames);
   const {
     issuer = "https://iam.cloud.ibm.com/identity",
     audience,

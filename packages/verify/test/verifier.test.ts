@@ -280,6 +280,7 @@ describe("options that cannot work are refused with ERR_IAM_CONFIG", () => {
       /clock must have the members of Clock: there is no setTimer/,
     ],
     ["allowInsecure that is a text", { allowInsecure: "false" }, /allowInsecure must be true or false/],
+    ["accounts misspelled", { account: ["a"] }, /createVerifier has no option account; it has .*accounts,/],
     ["an empty issuer", { issuer: "" }, /issuer/],
     ["a jwksUrl that is no URL", { jwksUrl: "keys" }, /jwksUrl must be an absolute URL/],
     ["a jwksUrl in the clear", { jwksUrl: "http://iam.example/keys" }, /jwksUrl must be https/],

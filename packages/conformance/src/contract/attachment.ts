@@ -14,6 +14,17 @@ add("the token goes out once, as exactly Bearer and the access token", async (sc
   expect(recorder.requests.map(({ authorization }) => authorization)).toEqual([[`Bearer ${accessToken}`]]);
 });
 
+add("the token is in the Authorization and nowhere else", async (scene) => {
+  const recorder = await scene.recorder();
+  const client = await scene.client({ origins: [recorder.origin] });
+  await client.send({ url: `${recorder.origin}/a`, method: "POST", body: "text" });
+  const { accessToken } = await scene.manager.getToken();
+  const [{ path, body, headers } = { path: accessToken, body: "", headers: new Headers() }] =
+    recorder.requests;
+  const others = Array.from(headers).filter(([name]) => name !== "authorization");
+  expect(JSON.stringify([path, body, others])).not.toContain(accessToken);
+});
+
 add("a token_type in lower case still goes out as Bearer", async (scene) => {
   const recorder = await scene.recorder();
   scene.emulator.fault({ kind: "fields", set: { token_type: "bearer" } });
@@ -33,6 +44,30 @@ add("method, query, headers and body arrive as the caller gave them", async (sce
   expect(request).toMatchObject({ method: "PUT", path: "/a%20b/c?q=1&q=2&r=%C3%A9", body: "some text" });
   expect(request?.headers.get("x-colour")).toBe("blue");
   expect(request?.headers.get("content-type")).toMatch(/^text\/plain/);
+});
+
+add("every method arrives as it is, and a slash at the end of the path", async (scene) => {
+  const recorder = await scene.recorder();
+  const client = await scene.client({ origins: [recorder.origin] });
+  const methods = ["GET", "HEAD", "OPTIONS", "DELETE", "PATCH"];
+  for (const method of methods) {
+    expect((await client.send({ url: `${recorder.origin}/a/`, method })).status).toBe(200);
+  }
+  const sent = recorder.requests.map(({ method, path }) => `${method} ${path}`);
+  expect(sent).toEqual(methods.map((method) => `${method} /a/`));
+});
+
+add("headers that the caller gave are not edited, and can be given again", async (scene) => {
+  const recorder = await scene.recorder();
+  const client = await scene.client({ origins: [recorder.origin] });
+  const headers = { "x-colour": "blue" };
+  await client.send({ url: `${recorder.origin}/a`, headers });
+  expect(headers).toEqual({ "x-colour": "blue" });
+  scene.advance(3_600_000);
+  await client.send({ url: `${recorder.origin}/a`, headers });
+  const sent = recorder.requests.map(({ authorization }) => authorization);
+  // Another token, so the first one was not left in them.
+  expect(new Set(sent.flat()).size).toBe(2);
 });
 
 add("an Authorization that the caller set is never overwritten", async (scene) => {

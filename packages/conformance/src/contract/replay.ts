@@ -31,6 +31,23 @@ function sentBodies(scene: Scene): number[] {
 const text = "naïve £5 — text, twice";
 const bytes = new TextEncoder().encode(text).length;
 
+add("a replay is the request once more, but for the token", async (scene) => {
+  const recorder = await scene.recorder();
+  const client = await scene.client({ origins: [recorder.origin] });
+  recorder.refuseNext();
+  const headers = { "content-type": "text/x-poem", "x-colour": "blue", accept: "text/x-answer" };
+  const url = `${recorder.origin}/a%20b/?q=1&q=2&r=%C3%A9`;
+  expect((await client.send({ url, method: "PATCH", headers, body: text })).status).toBe(200);
+  const sent = recorder.requests.map(({ authorization, headers: given, ...rest }) => {
+    given.delete("authorization");
+    return { ...rest, headers: Object.fromEntries(given) };
+  });
+  expect(sent).toHaveLength(2);
+  expect(sent[1]).toEqual(sent[0]);
+  const { accessToken } = await scene.manager.getToken();
+  expect(recorder.requests[1]?.authorization).toEqual([`Bearer ${accessToken}`]);
+});
+
 add("a body of text is replayed as it was", async (scene) => {
   const echo = await sendRevoked(scene, { method: "POST", body: text });
   expect(echo).toMatchObject({ method: "POST", body: text });
@@ -65,6 +82,9 @@ for (const [kind, make, capability, contentType] of kinds) {
       const echo = await sendRevoked(scene, { method: "POST", body: make() });
       expect(echo.body).toContain(text);
       expect(echo.content_type).toMatch(contentType);
+      // Sent with a header of before, a form is one that no server can take apart.
+      const boundary = /boundary="?([^";]+)/.exec(echo.content_type ?? "")?.[1];
+      if (boundary !== undefined) expect(echo.body).toContain(`--${boundary}`);
       const sent = sentBodies(scene);
       expect(sent).toHaveLength(2);
       // The boundary of a form may be drawn anew.

@@ -192,7 +192,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     changes: [
       [
         "token-response.ts",
-        'invalidResponse("no access_token in JSON: perhaps a proxy or a login page")',
+        'invalidResponse("no usable access_token in JSON: perhaps a proxy or a login page")',
         'invalidResponse("it is " + body)',
       ],
     ],
