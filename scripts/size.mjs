@@ -24,7 +24,12 @@ const entries = [
     goal: 7_000,
   },
   alone("fetch", { budget: 1_000 }),
-  alone("axios", { budget: 2_300, goal: 1_500 }),
+  alone("axios", { budget: 1_640, goal: 1_500 }),
+  {
+    ...alone("axios", { budget: 2_200 }),
+    name: "the same for Node, with what axios' http adapter needs",
+    targets: { node: { platform: "node" } },
+  },
   alone("ky", { budget: 1_000 }),
 ];
 
@@ -36,11 +41,15 @@ function alone(from, limits) {
 }
 
 const table = "docs/sizes.md";
-const conditions = { browser: ["browser"], workerd: ["workerd", "worker", "browser"] };
+// The platform, too: by it esbuild follows the field `browser`, which axios and its adapter have.
+const web = {
+  browser: { platform: "browser", conditions: ["browser"] },
+  workerd: { platform: "browser", conditions: ["workerd", "worker", "browser"] },
+};
 let failed = false;
 let text = `# Sizes
 
-What a bundler keeps, for browsers and workerd alike, in bytes after gzip; dependencies within \`@iam\` included unless it says
+What a bundler keeps, for browsers and workerd alike unless it says "Node", in bytes after gzip; dependencies within \`@iam\` included unless it says
 "alone", peers never. Bundled by esbuild, then minified by terser as webpack does it (two passes, a module); beside it as esbuild itself
 minifies, which is what wrangler does. The budget is for terser's figure. Written by \`pnpm size --write\`, checked by \`pnpm check\`.
 
@@ -48,15 +57,14 @@ minifies, which is what wrangler does. The budget is for terser's figure. Writte
 | --- | --- | --- | --- | --- |
 `;
 
-/** Minified and gzipped bytes of an entry point under one target's conditions, by terser and by esbuild. */
-async function sizes({ contents, from, external }, conditions) {
+/** Minified and gzipped bytes of an entry point for one target, by terser and by esbuild. */
+async function sizes({ contents, from, external }, target) {
   const options = {
     stdin: { contents, resolveDir: `packages/${from}`, sourcefile: "entry.mjs" },
     bundle: true,
     format: "esm",
     target: "es2022",
-    platform: "neutral",
-    conditions,
+    ...target,
     external,
     write: false,
   };
@@ -66,8 +74,8 @@ async function sizes({ contents, from, external }, conditions) {
 }
 
 for (const entry of entries) {
-  const { name, budget, goal = budget } = entry;
-  const measured = await Promise.all(Object.values(conditions).map((names) => sizes(entry, names)));
+  const { name, budget, goal = budget, targets = web } = entry;
+  const measured = await Promise.all(Object.values(targets).map((target) => sizes(entry, target)));
   const [bytes, byEsbuild] = [0, 1].map((index) => Math.max(...measured.map((pair) => pair[index])));
   text += `| ${name} | ${bytes} | ${budget} | ${goal} | ${byEsbuild} |\n`;
   if (bytes > budget) {

@@ -13,13 +13,10 @@ export interface UrlParts {
  * followed whatever the version.
  */
 export function finalUrl(
-  { baseURL, url = "", allowAbsoluteUrls }: UrlParts,
+  { baseURL = "", url = "", allowAbsoluteUrls }: UrlParts,
   page: string | undefined = globalThis.location?.href,
 ): string {
-  const absolute = /^([a-z][a-z\d+\-.]*:)?\/\//i.test(url);
-  const joined =
-    !baseURL || (absolute && allowAbsoluteUrls !== false)
-      ? url
-      : url && `${baseURL.replace(/\/+$/, "")}/${url.replace(/^\/+/, "")}`;
-  return page ? new URL(joined || baseURL || "", page).href : joined || baseURL || "";
+  const base = allowAbsoluteUrls !== false && /^([a-z][a-z\d+\-.]*:)?\/\//i.test(url) ? "" : baseURL;
+  const joined = base && url ? base.replace(/\/*$/, "/") + url.replace(/^\/*/, "") : base + url;
+  return page ? new URL(joined, page).href : joined;
 }

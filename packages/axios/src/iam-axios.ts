@@ -12,14 +12,13 @@ import {
 import axios, {
   type AxiosAdapter,
   type AxiosInstance,
-  type AxiosRequestHeaders,
   type AxiosResponse,
   type InternalAxiosRequestConfig,
 } from "axios";
 import { finalUrl } from "./final-url.ts";
-import { type AdapterChoice, defaultAdapter, innerSendOf } from "./inner-send.ts";
-import { trailOf } from "./redirects.ts";
-import { hideAgents, withoutToken } from "./without-token.ts";
+import { discard, followRedirects, hasSocket, hideAgents, type Trail, unfit } from "./http-adapter.ts";
+import { type AdapterChoice, innerSendOf } from "./inner-send.ts";
+import { withoutToken } from "./without-token.ts";
 
 /** Options of one request, in the `iam` field of its config. */
 export interface IamAxiosRequestOptions {
@@ -58,22 +57,23 @@ export interface IamAxiosHandle {
 /** What came of one send; a status that axios made an error of is an answer all the same. */
 interface Outcome {
   readonly response: AxiosResponse;
-  readonly failed?: { readonly error: unknown } | undefined;
-  /** The answer is from the origin that the token was sent to, with the token on it. */
-  readonly home: boolean;
+  /** What axios threw; never without a response in it. */
+  readonly error: unknown;
+  /** It is a 401 of the origin that the token was sent to, with the token on it. */
+  readonly refused: boolean;
 }
 
-/** A cancel token as axios makes it; its types leave out what takes a listener. */
-interface Cancelling {
-  subscribe(listener: () => void): void;
-  unsubscribe(listener: () => void): void;
+/** What can end a request. The types of axios leave out that a cancel token takes listeners. */
+interface Cancellable {
+  readonly signal?: InternalAxiosRequestConfig["signal"];
+  readonly cancelToken?: Record<"subscribe" | "unsubscribe", (listener: () => void) => void> | undefined;
 }
 
 /** On our own adapters: the one below. A WeakMap would cost a microsecond for each request. */
-const below = Symbol("@iam/axios");
+const below = Symbol();
 
 interface Wrapper extends AxiosAdapter {
-  readonly [below]: AdapterChoice;
+  [below]?: AdapterChoice;
 }
 
 /**
@@ -101,92 +101,88 @@ interface Wrapper extends AxiosAdapter {
  * ```
  */
 export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): IamAxiosHandle {
-  const { replay = true, waitUntil } = options ?? {};
   requireAxios(instance);
-  const manager = requireTokenManager(options?.manager, "iamAxios");
+  const { manager, replay = true, waitUntil } = options ?? {};
+  requireTokenManager(manager, "iamAxios");
   const origins = originRules(options);
   const innerSend = innerSendOf(instance);
-  let wrapper: Wrapper | undefined;
   // A header of a kilobyte, which would be put together anew for each request.
   let held: Token | undefined;
   let authorization = "";
 
-  function authorizing(adapter: AdapterChoice): Wrapper {
-    const inner = innerSend(adapter);
-    const send: AxiosAdapter = async (config) => {
-      // Whoever keeps this config and sends it again comes by the interceptor again.
-      config.adapter = adapter;
-      const { iam } = config;
-      if (iam === false) return inner(config);
-      hideAgents(config);
-      if (config.auth || config.headers.has("authorization")) return given(await sendOnce(inner, config));
-      const { signal, end } = cancellationOf(config);
-      try {
-        const outcome = await sendAuthorized<Outcome>({
-          manager,
-          origins,
-          // A socket is not the origin that the URL names, and nothing allows it.
-          url: config.socketPath ? "unix:socketPath" : finalUrl(config),
-          hasAuthorization: false,
-          replayable: (iam?.replay ?? replay) && isReplayableBody(config.data),
-          signal,
-          waitUntil: iam?.waitUntil ?? waitUntil,
-          send: (token, url) => sendOnce(inner, config, url, token),
-          isUnauthorized: ({ response, home }) => response.status === 401 && home,
-          discard: ({ response }) => discard(response.data),
-        });
-        return given(outcome);
-      } finally {
-        end?.();
-      }
-    };
-    return Object.assign(send, { [below]: adapter });
+  async function send(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
+    const { iam } = config;
+    if (iam === false) return innerSend(config);
+    hideAgents(config);
+    const { response, error } = await (config.auth || config.headers.has("authorization")
+      ? sendOnce(config)
+      : withSignal(config as Cancellable, (signal) =>
+          sendAuthorized<Outcome>({
+            manager,
+            origins,
+            // A socket is not the origin that the URL names, and nothing allows it.
+            url: hasSocket(config) ? "unix:socketPath" : finalUrl(config),
+            hasAuthorization: false,
+            replayable: (iam?.replay ?? replay) && isReplayableBody(config.data),
+            signal,
+            waitUntil: iam?.waitUntil ?? waitUntil,
+            send: (token, url) => sendOnce(config, url, token),
+            isUnauthorized: ({ refused }) => refused,
+            discard: ({ response: { data } }) => discard(data),
+          }),
+        ));
+    if (error) throw error;
+    return response;
   }
 
-  /** Sends the config as it is, or a copy with the token that nobody else sees. */
-  async function sendOnce(
-    inner: AxiosAdapter,
-    config: InternalAxiosRequestConfig,
-    url?: URL,
-    token?: Token,
-  ): Promise<Outcome> {
+  /** Sends a copy of the config: as it is, or with the token that nobody else sees. */
+  async function sendOnce(config: InternalAxiosRequestConfig, url?: URL, token?: Token): Promise<Outcome> {
     const copy = copyOf(config);
-    let trail: { home: boolean } = { home: false };
-    if (url !== undefined && token !== undefined) {
+    let trail: Trail | undefined;
+    if (url && token) {
       if (token !== held) {
         held = token;
         authorization = `Bearer ${token.accessToken}`;
       }
-      const watched = trailOf(authorization, url, origins, config.beforeRedirect);
       copy.url = url.href;
       copy.baseURL = "";
-      copy.headers = headersWith(config.headers, authorization);
-      copy.beforeRedirect = watched.beforeRedirect;
-      trail = watched;
+      // Not by `concat`, which looks at each header and each name anew.
+      copy.headers = Object.create(Object.getPrototypeOf(config.headers));
+      Object.assign(copy.headers, config.headers, { Authorization: authorization });
+      trail = followRedirects(copy, authorization, url, origins);
     }
     let response: AxiosResponse | undefined;
-    let failed: Outcome["failed"];
+    let error: unknown;
     try {
-      response = await inner(copy);
-    } catch (error) {
-      failed = { error };
-      response = (error as { response?: AxiosResponse } | undefined)?.response;
+      response = await innerSend(copy);
+    } catch (thrown) {
+      error = thrown;
+      response = (thrown as { response?: AxiosResponse } | undefined)?.response;
     }
+    // Errors that come later, of a body that is still being read, refer to the copy; so does what is frozen.
+    if (trail) Reflect.deleteProperty(copy.headers, "Authorization");
     // An XMLHttpRequest tells where it has been led.
-    const led = response?.request?.responseURL;
+    const led = response?.request?.responseURL || url;
     // Also when it had none: its agent knows the requests of others.
-    withoutToken(failed ? failed.error : response, config);
-    if (!response) throw failed?.error;
-    return { response, failed, home: trail.home && (!led || `${led}`.startsWith(`${url?.origin}/`)) };
+    withoutToken(error ?? response, config);
+    if (!response) throw error;
+    const refused =
+      response.status === 401 && trail?.strayed === false && `${led}`.startsWith(`${url?.origin}/`);
+    return { response, error, refused };
   }
 
   const { request } = instance.interceptors;
   const requestInterceptor = request.use(
     (config) => {
-      const { adapter = defaultAdapter } = config;
+      const { adapter = axios.defaults.adapter as AdapterChoice } = config;
       // Registered twice is once: the innermost of two wrappers is the one that stays.
-      const choice = (adapter as Partial<Wrapper>)[below] ?? adapter;
-      if (wrapper === undefined || !isSame(wrapper[below], choice)) wrapper = authorizing(choice);
+      const choice = (adapter as Wrapper)[below] ?? adapter;
+      const wrapper: Wrapper = (config) => {
+        // Whoever keeps this config and sends it again comes by the interceptor again.
+        config.adapter = choice;
+        return send(config);
+      };
+      wrapper[below] = choice;
       config.adapter = wrapper;
       return config;
     },
@@ -198,61 +194,39 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
 
 /**
  * An instance that was made with `create` does not tell its version; then that of the peer must do. It may be of another copy
- * of axios: one before 1 has no Blob among its classes, and none of the headers that we need.
+ * of axios: one of 0.27 has no Blob among its classes, nor headers that can be asked.
  */
 function requireAxios(instance: AxiosInstance & { readonly VERSION?: string }): void {
-  const isBeforeOne = instance?.defaults?.env !== undefined && !("Blob" in instance.defaults.env);
-  const version = instance?.VERSION ?? (isBeforeOne ? "0.x" : axios.VERSION);
-  const problem = !instance?.interceptors?.request
-    ? "what it was given has no interceptors"
-    : !/^1\.([7-9]|\d\d+)\./.test(version) && `this is axios ${version}`;
-  if (problem) {
+  const { defaults, interceptors, VERSION } = instance ?? {};
+  // No classes at all: somebody has emptied its defaults.
+  const version = VERSION ?? (defaults?.env && !("Blob" in defaults.env) ? "0.x" : axios.VERSION);
+  const found = interceptors?.request ? `axios ${version}${unfit(axios)}` : "something without interceptors";
+  if (!/^axios 1\.([7-9]|\d\d)\S*$/.test(found)) {
     throw new IamError(
       "ERR_IAM_CONFIG",
-      `iamAxios (@iam/axios) needs an instance of axios >=1.7 <2: ${problem}.`,
+      `iamAxios (@iam/axios) needs an instance of axios >=1.7 <2: this is ${found}.`,
     );
   }
 }
 
-/** What the caller gets: the response, or the error that axios made. */
-function given({ response, failed }: Outcome): AxiosResponse {
-  if (failed) throw failed.error;
-  return response;
-}
-
-/** Nearly always: axios makes a new array of the same names for each request. */
-function isSame(one: AdapterChoice, other: AdapterChoice): boolean {
-  return (
-    one === other ||
-    (Array.isArray(one) &&
-      Array.isArray(other) &&
-      one.length === other.length &&
-      one.every((each, at) => each === other[at]))
-  );
-}
-
 /**
- * What ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests, and so may a
- * signal, of which axios wants no more than that it tells listeners.
+ * Runs with what ends the wait for a token; axios then makes its own error of it. A cancel token outlives its requests, and so
+ * may a signal, of which axios wants no more than that it tells listeners.
  */
-function cancellationOf({ signal, cancelToken }: InternalAxiosRequestConfig): {
-  signal: AbortSignal | undefined;
-  end?: () => void;
-} {
-  if (!cancelToken && (!signal || signal instanceof AbortSignal)) return { signal };
+function withSignal<Result>(
+  { signal, cancelToken }: Cancellable,
+  run: (signal: AbortSignal | undefined) => Promise<Result>,
+): Promise<Result> {
+  if (!cancelToken && (!signal || signal instanceof AbortSignal)) return run(signal);
   const controller = new AbortController();
   const abort = () => controller.abort();
-  const token = cancelToken as unknown as Cancelling | undefined;
-  token?.subscribe(abort);
+  cancelToken?.subscribe(abort);
   signal?.addEventListener?.("abort", abort);
   if (signal?.aborted) abort();
-  return {
-    signal: controller.signal,
-    end() {
-      token?.unsubscribe(abort);
-      signal?.removeEventListener?.("abort", abort);
-    },
-  };
+  return run(controller.signal).finally(() => {
+    cancelToken?.unsubscribe(abort);
+    signal?.removeEventListener?.("abort", abort);
+  });
 }
 
 /** Not by spreading: axios makes configs without a prototype, and those take three times as long that way. */
@@ -261,16 +235,4 @@ function copyOf(config: InternalAxiosRequestConfig): InternalAxiosRequestConfig 
   const copy: Record<string, unknown> = {};
   for (const name of Object.keys(from)) copy[name] = from[name];
   return copy as unknown as InternalAxiosRequestConfig;
-}
-
-/** Not by `concat`, which looks at each header and each name anew. They are AxiosHeaders: names and values, nothing else. */
-function headersWith(headers: AxiosRequestHeaders, authorization: string): AxiosRequestHeaders {
-  const copy: AxiosRequestHeaders = Object.create(Object.getPrototypeOf(headers));
-  return Object.assign(copy, headers, { Authorization: authorization });
-}
-
-/** Frees what a refused answer holds; only a stream holds anything. */
-function discard(body: { destroy?(): void; cancel?(): Promise<void> } | null | undefined) {
-  body?.destroy?.();
-  return body?.cancel?.().catch(() => {});
 }

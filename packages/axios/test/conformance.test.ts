@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { testAdapter } from "@iam/conformance";
 import { apiKeyGrant, createTokenManager, isIamError } from "@iam/core";
 import type { AxiosResponse } from "axios";
-import { axiosAdapters, axiosVersions, loadAxios } from "./axios-versions.ts";
+import { axiosAdapters, axiosVersions, type Loaded, loadAxios, loadForBrowsers } from "./axios-versions.ts";
 
 const platformFollows = "the platform follows the redirect, and drops the token on the way to another origin";
 const fetchCannot = {
@@ -19,35 +19,40 @@ const xhrCannot = {
 } as const;
 
 for (const version of axiosVersions) {
-  const { axios, iamAxios } = await loadAxios(version);
-  for (const adapter of axiosAdapters) {
-    testAdapter({
-      name: `axios ${version} ${adapter}`,
-      core: { createTokenManager, apiKeyGrant, isIamError },
-      cannot: adapter === "http" ? {} : adapter === "fetch" ? fetchCannot : xhrCannot,
-      createClient(settings) {
-        const client = axios.create({ adapter, responseType: "text", transformResponse: [(text) => text] });
-        iamAxios(client, settings);
-        return {
-          async send({ body, ...request }) {
-            // The http adapter takes the streams of Node.
-            const stream = adapter === "http" && body instanceof ReadableStream ? Readable.from(body) : body;
-            // Of bytes that are a part of a buffer axios sends the whole buffer.
-            const data = stream instanceof Uint8Array ? stream.slice() : stream;
-            try {
-              const response = await client.request<string, AxiosResponse<string>, unknown>({
-                ...request,
-                data,
-              });
-              return { status: response.status, text: response.data, response };
-            } catch (error) {
-              const { response } = error as { response?: AxiosResponse };
-              if (response === undefined) throw error;
-              return { status: response.status, text: response.data, response: error };
-            }
-          },
-        };
-      },
-    });
-  }
+  const onNode = await loadAxios(version);
+  for (const adapter of axiosAdapters) testAxios(`axios ${version} ${adapter}`, onNode, adapter);
+  const inBundles = await loadForBrowsers(version);
+  for (const adapter of ["xhr", "fetch"] as const)
+    testAxios(`axios ${version} ${adapter}, for browsers`, inBundles, adapter);
+}
+
+function testAxios(name: string, { axios, iamAxios }: Loaded, adapter: (typeof axiosAdapters)[number]): void {
+  testAdapter({
+    name,
+    core: { createTokenManager, apiKeyGrant, isIamError },
+    cannot: adapter === "http" ? {} : adapter === "fetch" ? fetchCannot : xhrCannot,
+    createClient(settings) {
+      const client = axios.create({ adapter, responseType: "text", transformResponse: [(text) => text] });
+      iamAxios(client, settings);
+      return {
+        async send({ body, ...request }) {
+          // The http adapter takes the streams of Node.
+          const stream = adapter === "http" && body instanceof ReadableStream ? Readable.from(body) : body;
+          // Of bytes that are a part of a buffer axios sends the whole buffer.
+          const data = stream instanceof Uint8Array ? stream.slice() : stream;
+          try {
+            const response = await client.request<string, AxiosResponse<string>, unknown>({
+              ...request,
+              data,
+            });
+            return { status: response.status, text: response.data, response };
+          } catch (error) {
+            const { response } = error as { response?: AxiosResponse };
+            if (response === undefined) throw error;
+            return { status: response.status, text: response.data, response: error };
+          }
+        },
+      };
+    },
+  });
 }

@@ -739,6 +739,9 @@ for (const version of axiosVersions) {
         const created = axios.create();
         created.defaults.env = { FormData };
         expect(() => iamAxios(created, { manager })).toThrow("this is axios 0.x.");
+        // Somebody has emptied its defaults, as @iam/ibm-sdk does.
+        Reflect.deleteProperty(created.defaults, "env");
+        expect(iamAxios(created, { manager })).toMatchObject({ requestInterceptor: 0 });
       });
     });
 

@@ -1,8 +1,11 @@
 import { apiKeyGrant, createTokenManager } from "@iam/core";
 
-/** What a check works with: the emulator at `iam`, managers for its API key, and in Node and its like a Redis, the
- * folder of `ibm-credentials.env` and how a server of the check's own is called. */
-export function createScene({ iam, apiKey, redis, folder, callServer = fetch, allowBrowser = false }) {
+/**
+ * What a check works with: the emulator at `iam`, managers for its API key, whether all of it is one bundle for the web, and in
+ * Node and its like a Redis, the folder of `ibm-credentials.env` and how a server of the check's own is called.
+ */
+export function createScene(place) {
+  const { iam, apiKey, redis, folder, callServer = fetch, allowBrowser = false, isBundled = false } = place;
   const managerOptions = { tokenEndpoint: iam, allowBrowser };
   return {
     iam,
@@ -10,6 +13,7 @@ export function createScene({ iam, apiKey, redis, folder, callServer = fetch, al
     redis,
     folder,
     callServer,
+    isBundled,
     managerOptions,
     createManager: (options) =>
       createTokenManager({ ...managerOptions, ...options, grant: apiKeyGrant(apiKey) }),

@@ -4,5 +4,5 @@ import { runChecks } from "./run-checks.mjs";
 
 export function runBundled(packages, place) {
   const core = place.allowBrowser ? { ...packages.core, ...browserChecks } : packages.core;
-  return runChecks({ ...packages, core }, place);
+  return runChecks({ ...packages, core }, { ...place, isBundled: true });
 }
