@@ -5,8 +5,9 @@ import { dirname, join, resolve } from "node:path";
 import { build } from "esbuild";
 
 const root = resolve(import.meta.dirname, "..");
-/** Packages that are for Node, Bun and Deno only; all others take web standards alone. */
-const forNode = new Set(["@iam/credentials", "@iam/emulator", "@iam/express", "@iam/ibm-sdk"]);
+/** Whether a package is for Node, Bun and Deno only: its source is compiled with Node's types. All others take web standards. */
+const isForNode = (folder) =>
+  JSON.parse(readFileSync(join(folder, "tsconfig.json"), "utf8")).compilerOptions.types?.includes("node");
 /** The one that stands on an adapter: IBM's SDKs send through axios, and the rules about that are in one place. */
 const standsOn = { "@iam/ibm-sdk": ["@iam/axios"] };
 const problems = [];
@@ -37,7 +38,7 @@ for (const path of globSync("packages/*/package.json", { cwd: root }).sort()) {
       write: false,
       metafile: true,
       format: "esm",
-      platform: forNode.has(name) ? "node" : "neutral",
+      platform: isForNode(join(root, dirname(path))) ? "node" : "neutral",
       mainFields: ["module", "main"],
       external: Object.keys(peerDependencies),
       logLevel: "silent",

@@ -1,6 +1,6 @@
 // What every package.json of a public package must say, so that it is checked, tested, released and installed like the others.
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, matchesGlob, resolve } from "node:path";
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, ".."));
 const read = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
@@ -70,9 +70,14 @@ for (const path of manifests) {
 }
 
 name = ".changeset/config.json";
-const [fixed = []] = read(name).fixed;
-for (const each of publicNames) must(fixed.includes(each), `${each} is not in the fixed group`);
-for (const each of fixed) must(publicNames.includes(each), `${each} in the fixed group is no public package`);
+const [patterns = []] = read(name).fixed;
+const isFixed = (each) =>
+  patterns.some((pattern) => matchesGlob(each, pattern)) &&
+  !patterns.some((pattern) => pattern.startsWith("!") && matchesGlob(each, pattern.slice(1)));
+for (const each of publicNames) must(isFixed(each), `${each} is not in the fixed group`);
+const examples = globSync("examples/*/package.json", { cwd: root });
+for (const each of [...manifests, ...examples].map((path) => read(path).name))
+  must(!isFixed(each) || publicNames.includes(each), `${each} in the fixed group is no public package`);
 
 for (const problem of problems) console.error(problem);
 console.log(`manifests: ${publicNames.length} public packages, ${problems.length} problems`);

@@ -1,10 +1,3 @@
-import { defineConfig } from "tsdown";
+import { library } from "../../tsdown.base.ts";
 
-export default defineConfig({
-  entry: ["src/index.ts"],
-  format: ["esm"],
-  platform: "neutral",
-  target: "es2022",
-  dts: { sourcemap: false },
-  sourcemap: false,
-});
+export default library();

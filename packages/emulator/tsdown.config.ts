@@ -1,11 +1,3 @@
-import { defineConfig } from "tsdown";
+import { library } from "../../tsdown.base.ts";
 
-export default defineConfig({
-  entry: ["src/index.ts", "src/handler.ts", "src/command.ts"],
-  format: ["esm"],
-  platform: "node",
-  fixedExtension: false,
-  target: "es2022",
-  dts: { sourcemap: false },
-  sourcemap: false,
-});
+export default library({ platform: "node", entry: ["src/index.ts", "src/handler.ts", "src/command.ts"] });

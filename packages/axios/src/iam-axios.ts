@@ -98,8 +98,9 @@ interface Wrapper extends AxiosAdapter {
  *
  * Registered twice on one instance, only the one that runs last acts.
  *
- * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for what is not an instance of axios 1.7 or later. Requests fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what
- * `manager.getToken` fails with, and with axios' own errors. A final 401 is an ordinary one.
+ * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for what is not an instance of axios 1.7 or later. Requests
+ * fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what `manager.getToken` fails with, and with axios' own
+ * errors. A final 401 is an ordinary one.
  * Source: RFC 6750 section 2.1.
  *
  * @example

@@ -2,23 +2,13 @@
 import { EventEmitter, once } from "node:events";
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { apiKeyGrant, createTokenManager } from "@iam/core";
-import { startEmulator } from "@iam/emulator";
 import { iamExpress } from "@iam/express";
 import express, { type Request } from "express";
 import { judgeInProcess, judgeOverLoopback } from "./adapter-figures.ts";
-import { startLoopback } from "./loopback.ts";
+import { startAdapterScene } from "./adapter-scene.ts";
 
-await using emulator = await startEmulator();
-await using loopback = await startLoopback();
-await using manager = createTokenManager({
-  grant: apiKeyGrant(emulator.apiKey),
-  tokenEndpoint: emulator.url,
-});
-const { accessToken } = await manager.getToken();
-const api = `${loopback.url}/things`;
-const headers = { authorization: `Bearer ${accessToken}` };
-const settings = { manager, origins: [loopback.url] };
+await using scene = await startAdapterScene();
+const { api, headers, settings } = scene;
 
 /** Ends with its client, as ours does: that is not what the token costs. */
 function untilGone(res: ServerResponse): AbortSignal {

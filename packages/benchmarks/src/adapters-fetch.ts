@@ -1,20 +1,10 @@
 // What iamFetch adds to fetch with a constant header: requests per second over loopback, and time in process.
-import { apiKeyGrant, createTokenManager } from "@iam/core";
-import { startEmulator } from "@iam/emulator";
 import { iamFetch } from "@iam/fetch";
 import { judgeInProcess, judgeOverLoopback } from "./adapter-figures.ts";
-import { startLoopback } from "./loopback.ts";
+import { startAdapterScene } from "./adapter-scene.ts";
 
-await using emulator = await startEmulator();
-await using loopback = await startLoopback();
-await using manager = createTokenManager({
-  grant: apiKeyGrant(emulator.apiKey),
-  tokenEndpoint: emulator.url,
-});
-const { accessToken } = await manager.getToken();
-const api = `${loopback.url}/things`;
-const headers = { authorization: `Bearer ${accessToken}` };
-const settings = { manager, origins: [loopback.url] };
+await using scene = await startAdapterScene();
+const { api, headers, settings } = scene;
 
 const authorized = iamFetch(settings);
 await judgeOverLoopback("fetch", {

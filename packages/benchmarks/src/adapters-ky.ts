@@ -1,21 +1,11 @@
 // What iamKy adds to ky with a constant header: requests per second over loopback, and time in process.
-import { apiKeyGrant, createTokenManager } from "@iam/core";
-import { startEmulator } from "@iam/emulator";
 import { iamKy } from "@iam/ky";
 import ky from "ky";
 import { judgeInProcess, judgeOverLoopback } from "./adapter-figures.ts";
-import { startLoopback } from "./loopback.ts";
+import { startAdapterScene } from "./adapter-scene.ts";
 
-await using emulator = await startEmulator();
-await using loopback = await startLoopback();
-await using manager = createTokenManager({
-  grant: apiKeyGrant(emulator.apiKey),
-  tokenEndpoint: emulator.url,
-});
-const { accessToken } = await manager.getToken();
-const api = `${loopback.url}/things`;
-const headers = { authorization: `Bearer ${accessToken}` };
-const settings = { manager, origins: [loopback.url] };
+await using scene = await startAdapterScene();
+const { api, headers, settings } = scene;
 
 const constant = ky.extend({ headers });
 const authorized = ky.extend(iamKy(settings));

@@ -9,6 +9,7 @@ import {
   type TokenManager,
   tokenResponse,
 } from "@iam/core";
+import { settle } from "../../core/test/settle-ciphering.ts";
 import { report } from "./measure.ts";
 
 const size = 1_000;
@@ -91,27 +92,6 @@ const clock: Clock = {
     };
   },
 };
-
-/** Cryptography ends on threads: no virtual time passes while it is under way. */
-let ciphering = 0;
-const methods: readonly string[] = ["importKey", "deriveBits", "sign", "encrypt", "decrypt"];
-for (const name of methods) {
-  const original: (...args: unknown[]) => Promise<unknown> = Reflect.get(crypto.subtle, name);
-  Object.defineProperty(Object.getPrototypeOf(crypto.subtle), name, {
-    value(this: SubtleCrypto, ...args: unknown[]) {
-      ciphering++;
-      return original.apply(this, args).finally(() => {
-        ciphering--;
-      });
-    },
-  });
-}
-async function settle(): Promise<void> {
-  for (let quiet = 0; quiet < 2; quiet++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (ciphering > 0) quiet = -1;
-  }
-}
 
 const tokenRequests: number[] = [];
 const grantedAt = new Map<string, number>();
@@ -197,7 +177,7 @@ for (let timer = pop(); timer !== undefined && timer.at <= dayMs; timer = pop())
   const { run, goesOn } = timer;
   if (run === undefined) continue;
   run();
-  if (goesOn || awaiting > 0) await settle();
+  if (goesOn || awaiting > 0) await settle(2);
 }
 
 const grants = grantedAt.size;

@@ -1,4 +1,6 @@
 import { isIamError, TokenEndpointError } from "./errors.ts";
+import { generalAdvice } from "./token-response.ts";
+import { checkNetwork } from "./transport.ts";
 
 /**
  * What to do about a failure, in the words of a grant: by error code, by status, for every other refusal, and for no
@@ -31,22 +33,20 @@ export async function advised<T>(advice: Advice, run: () => Promise<T>): Promise
 }
 
 function withAdvice(error: unknown, advice: Advice): unknown {
-  if (!isIamError(error)) return error;
-  const { code, message } = error;
-  const { errorCode = "", status } = error as TokenEndpointError;
-  const words =
-    advice[errorCode] ??
-    advice[`${status}`] ??
-    (code === "ERR_IAM_TOKEN_ENDPOINT_REFUSED"
-      ? advice.refused
-      : code === "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" && status === undefined
-        ? advice.unanswered
-        : undefined);
+  if (!isIamError(error) || !/_(REFUSED|UNREACHABLE)$/.test(error.code)) return error;
+  const { code, message, retryable } = error;
+  const { errorCode, status } = error as TokenEndpointError;
+  const isAnswered = status !== undefined;
+  const words = isAnswered
+    ? (advice[`${errorCode}`] ?? advice[status] ?? (retryable ? undefined : advice.refused))
+    : advice.unanswered;
   if (words === undefined) return error;
-  // Behind what happened, in place of the general advice.
-  const said = message.replace(
-    /( answered HTTP [^:]*: |\): ).*$/s,
-    `$1${words}${words.endsWith("?") ? "" : "."}`,
-  );
-  return new TokenEndpointError(code, said, { ...error, cause: error });
+  // What happened stays; behind it stands what to do in general, unless there are words of a transport already.
+  const general = `${isAnswered ? generalAdvice({ status, errorCode }, retryable) : checkNetwork()}.`;
+  if (!message.endsWith(general)) return error;
+  const happened = message.slice(0, -general.length);
+  return new TokenEndpointError(code, `${happened}${words}${words.endsWith("?") ? "" : "."}`, {
+    ...error,
+    cause: error,
+  });
 }

@@ -34,7 +34,7 @@ export function isReplayableRequest(request: Request): boolean {
 }
 
 /** Frees what a body holds that nobody will read to its end. */
-export async function discard(body: { cancel(): Promise<void> } | null): Promise<void> {
+export async function discard(body: { cancel(): Promise<void> } | null | undefined): Promise<void> {
   try {
     await body?.cancel();
   } catch {

@@ -165,13 +165,13 @@ export function parseTokenErrorResponse(
   };
   return new TokenEndpointError(
     retryable ? "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE" : "ERR_IAM_TOKEN_ENDPOINT_REFUSED",
-    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${adviceFor(said, retryable)}.`,
+    `The token endpoint ${endpoint} answered HTTP ${Object.values(said).filter(Boolean).join(", ")}: ${generalAdvice(said, retryable)}.`,
     { ...said, retryable, retryAfterMs: retryable ? retryAfterMs(retryAfter, date, nowMs) : undefined },
   );
 }
 
-/** What to do; docs/errors.md has it for each code. */
-function adviceFor(
+/** What to do, where the grant has no words of its own; docs/errors.md has it for each code. */
+export function generalAdvice(
   { status, errorCode }: { status: number; errorCode: string | undefined },
   retryable: boolean,
 ): string {

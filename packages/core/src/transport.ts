@@ -102,12 +102,20 @@ async function readBody(response: Response): Promise<string> {
   return new Blob(chunks).text();
 }
 
+/**
+ * What to do about no answer, where the grant has no words of its own. A function: minifiers put its text where it is
+ * called.
+ */
+export function checkNetwork(): string {
+  return "check network, DNS, proxy and TLS";
+}
+
 /** The error for a request that got no answer; what is one of ours already stays as it is. */
 export function unreachable(url: string, cause: unknown, what: string = errorWord(cause)): IamError {
   if (isIamError(cause)) return cause;
   return new TokenEndpointError(
     "ERR_IAM_TOKEN_ENDPOINT_UNREACHABLE",
-    `No answer from the token endpoint ${url} (${what}): check network, DNS, proxy and TLS.`,
+    `No answer from the token endpoint ${url} (${what}): ${checkNetwork()}.`,
     { cause, retryable: true },
   );
 }

@@ -12,31 +12,23 @@ import {
   type TokenStore,
   tokenResponse,
 } from "../src/index.ts";
+import { settle } from "./settle-ciphering.ts";
 
 export const apiKey = "canary-key-0123456789-abcdefghijklmnopqrstuv";
 
-/** Cryptography under way: it ends on threads, at times that no virtual clock knows of. */
-let ciphering = 0;
-const methods: readonly string[] = ["importKey", "deriveBits", "sign", "encrypt", "decrypt"];
-for (const name of methods) {
-  const original: (...args: unknown[]) => Promise<unknown> = Reflect.get(crypto.subtle, name);
-  Object.defineProperty(Object.getPrototypeOf(crypto.subtle), name, {
-    value(this: SubtleCrypto, ...args: unknown[]) {
-      ciphering++;
-      return original.apply(this, args).finally(() => {
-        ciphering--;
-      });
-    },
-  });
-}
-
-/** Lets every promise that can settle do so. */
-export async function settle(): Promise<void> {
-  for (let quiet = 0; quiet < 3; quiet++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (ciphering > 0) quiet = -1;
-  }
-}
+/** An answer of the token endpoint with that status. */
+export const failing =
+  (status: number, fields: { retryAfter?: string } = {}) =>
+  () =>
+    tokenResponse({
+      status,
+      body: JSON.stringify({ errorCode: status === 400 ? "BXNIM0415E" : undefined }),
+      ...fields,
+    });
+/** No answer at all. */
+export const unreachable = () => {
+  throw Object.assign(new TypeError("fetch failed"), { cause: { code: "ECONNREFUSED" } });
+};
 
 /** One time for everybody, moved by hand. */
 export interface FleetClock extends Clock {

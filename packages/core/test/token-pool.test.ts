@@ -8,7 +8,8 @@ import {
   type TokenPoolOptions,
   tokenResponse,
 } from "../src/index.ts";
-import { createFleet, settle } from "./fleet.ts";
+import { createFleet } from "./fleet.ts";
+import { settle } from "./settle-ciphering.ts";
 
 function pooled(options: Partial<TokenPoolOptions> = {}) {
   const fleet = createFleet();

@@ -13,6 +13,11 @@ import {
 } from "../src/index.ts";
 
 export const apiKey = "canary-key-0123456789-abcdefghijklmnopqrstuv";
+export const origin = "https://api.cloud.ibm.com";
+/** The lifetime of the tokens that the endpoint grants. */
+export const hour = 3_600_000;
+/** When they are due, with `random` at 0.5: 77.5 % of the hour less its margin of 10 s. */
+export const refreshPoint: number = 0.775 * (hour - 10_000);
 
 /** Which incoming request code runs in: on Workers its timers and its fetches end with it. */
 export const requestContext: AsyncLocalStorage<number> = new AsyncLocalStorage();

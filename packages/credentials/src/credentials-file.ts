@@ -10,8 +10,8 @@ export type FoundFile = { readonly path: string } | { readonly lookedAt: readonl
 
 /**
  * Finds the credentials file: `IBM_CREDENTIALS_FILE`, which is a file or a directory with one in it; else
- * `ibm-credentials.env` in the working directory; else in the home directory. The first that is there is used, whatever is in it. A directory that this process may
- * not look into has none, unless `IBM_CREDENTIALS_FILE` leads there.
+ * `ibm-credentials.env` in the working directory; else in the home directory. The first that is there is used, whatever is
+ * in it. A directory that this process may not look into has none, unless `IBM_CREDENTIALS_FILE` leads there.
  *
  * Errors: `ERR_IAM_CONFIG` that names the file when `IBM_CREDENTIALS_FILE` leads nowhere.
  */

@@ -6,7 +6,10 @@ import { memberProperties, type Properties, prefixedProperties, prefixOf } from 
 import type { Surroundings } from "./surroundings.ts";
 import { vcapCredentials } from "./vcap-services.ts";
 
-/** What is looked for: the properties of a service, an API key that is not of one service, or in each place the one, else the other. */
+/**
+ * What is looked for: the properties of a service, an API key that is not of one service, or in each place the one, else
+ * the other.
+ */
 export interface Wanted {
   readonly service?: string | undefined;
   readonly plainKey: boolean;
@@ -32,7 +35,8 @@ type Variables = Readonly<Record<string, string | undefined>>;
 /**
  * Looks into the sources in their order; into a later one only when nothing was found before.
  *
- * Errors: `ERR_IAM_CONFIG` for the name of a service that is empty or no string: with the prefix `_` nothing is found that anyone meant.
+ * Errors: `ERR_IAM_CONFIG` for the name of a service that is empty or no string: with the prefix `_` nothing is found that
+ * anyone meant.
  */
 export function* lookForCredentials(wanted: Wanted, surroundings: Surroundings): Generator<Look<Found>> {
   if (wanted.service !== undefined) requireServiceName(wanted.service);

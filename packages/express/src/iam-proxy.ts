@@ -39,7 +39,10 @@ export type IamProxyOptions = ProxyOptions &
 export interface IamProxy {
   /** To be used before the proxy: checks the caller, and waits for a token. */
   readonly middleware: IamMiddleware;
-  /** The same for upgrades to WebSocket, which pass Express by; `next`, the proxy's own `upgrade`, is called for those that may go on. */
+  /**
+   * The same for upgrades to WebSocket, which pass Express by; `next`, the proxy's own `upgrade`, is called for those that
+   * may go on.
+   */
   readonly upgrade: (
     req: IncomingMessage,
     socket: Duplex,

@@ -13,7 +13,6 @@ import {
   createTokenManager,
   createTokenPool,
   memoryStore,
-  type SharedStoreOptions,
   sharedStore,
   type TokenManager,
   type TokenManagerEvent,
@@ -572,7 +571,7 @@ test("28 Memory that grows with tenants: so many are kept and no more, and never
 
 test("29 Locks and stores of several processes: they share one grant, and neither a dead lock nor a dead store holds anybody", async () => {
   const { emulator } = await scene();
-  const processes = (count: number, store: TokenStore, patience: SharedStoreOptions = {}) =>
+  const processes = (count: number, store: TokenStore, patience = { timeoutMs: 50, waitMs: 100 }) =>
     times(count, () =>
       createTokenManager({
         grant: apiKeyGrant(emulator.apiKey),
@@ -580,7 +579,9 @@ test("29 Locks and stores of several processes: they share one grant, and neithe
         store: sharedStore(store, patience),
       }),
     );
-  const tokens = await Promise.all(processes(20, memoryStore()).map((manager) => manager.getToken()));
+  // However busy the machine is.
+  const patient = processes(20, memoryStore(), { timeoutMs: 5_000, waitMs: 8_000 });
+  const tokens = await Promise.all(patient.map((manager) => manager.getToken()));
   expect(new Set(tokens.map(({ accessToken }) => accessToken)).size).toBe(1);
   expect(emulator.counters.grants).toBe(1);
 
@@ -596,7 +597,7 @@ test("29 Locks and stores of several processes: they share one grant, and neithe
   };
   for (const [what, store] of Object.entries(broken)) {
     const before = emulator.counters.grants;
-    const [manager] = processes(1, store, { timeoutMs: 50, waitMs: 100 });
+    const [manager] = processes(1, store);
     expect([what, (await manager?.getToken())?.tokenType]).toEqual([what, "Bearer"]);
     expect([what, emulator.counters.grants - before]).toEqual([what, 1]);
   }

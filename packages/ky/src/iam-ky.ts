@@ -31,9 +31,9 @@ const wrappers = new WeakMap<Fetch, TokenManager>();
  * The token is attached below ky: a retry by ky carries a current one, the replay after a 401 is no retry of ky's, and
  * neither hooks nor errors see it.
  *
- * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for a ky older than 2: at once when it is the one that is installed,
- * at each request when it is another copy. Requests fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins, with what `manager.getToken` fails with, and with ky's own errors. A final
- * 401 is ky's ordinary HTTPError.
+ * Errors: `ERR_IAM_CONFIG` for options that cannot work, and for a ky older than 2: at once when it is the one that is
+ * installed, at each request when it is another copy. Requests fail with `ERR_IAM_ORIGIN_NOT_ALLOWED` for other origins,
+ * with what `manager.getToken` fails with, and with ky's own errors. A final 401 is ky's ordinary HTTPError.
  * Source: RFC 6750 section 2.1.
  *
  * @example

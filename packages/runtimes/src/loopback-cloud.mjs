@@ -1,5 +1,6 @@
-// Preloaded into a program that is written for IBM Cloud, so that it runs as it stands: whatever connects to cloud.ibm.com or example.com by TLS is
-// connected to a server on loopback instead, whose certificate NODE_EXTRA_CA_CERTS vouches for. Everything else goes nowhere.
+// Preloaded into a program that is written for IBM Cloud, so that it runs as it stands: whatever connects to cloud.ibm.com
+// or example.com by TLS is connected to a server on loopback instead, whose certificate NODE_EXTRA_CA_CERTS vouches for.
+// Everything else goes nowhere.
 import net from "node:net";
 import tls from "node:tls";
 

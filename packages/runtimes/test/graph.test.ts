@@ -72,6 +72,7 @@ describe("the graph of tasks", () => {
     ["packages/fetch/README.md", ["fetch", "integration", "runtimes"]],
     ["docs/faults.md", ["integration"]],
     ["examples/ky/src/main.ts", ["integration"]],
+    ["llms.txt", ["runtimes"]],
     ["scripts/release.mjs", ["runtimes"]],
     ["SECURITY.md", []],
   ])("after a change of %s those test again whose tests read it", (file, expected) => {

@@ -11,7 +11,12 @@ const root = resolve(import.meta.dirname, "../../..");
 async function saidOf(file?: string, change: (json: string) => string = (json) => json): Promise<string> {
   const copy = mkdtempSync(join(tmpdir(), "iam-manifests-"));
   onTestFinished(() => rmSync(copy, { recursive: true }));
-  const read = ["pnpm-workspace.yaml", ".changeset/config.json", "packages/*/{*.json,vitest.config.ts}"];
+  const read = [
+    "pnpm-workspace.yaml",
+    ".changeset/config.json",
+    "packages/*/{*.json,vitest.config.ts}",
+    "examples/*/package.json",
+  ];
   for (const path of globSync(read, { cwd: root })) cpSync(join(root, path), join(copy, path));
   if (file !== undefined) {
     const before = readFileSync(join(copy, file), "utf8");
@@ -47,10 +52,16 @@ it.each<[string, string | RegExp, string, string]>([
   expect(said).toContain(", 1 problems");
 });
 
-it("a public package outside the fixed group is told, and a name in it that is none", async () => {
-  const said = await saidOf(".changeset/config.json", (json) => json.replace("@iam/ky", "@iam/kyy"));
+it("a public package outside the fixed group is told, and one in it that is not public", async () => {
+  const said = await saidOf(".changeset/config.json", (json) => json.replace("{benchmarks,", "{ky,"));
   expect(said).toContain("@iam/ky is not in the fixed group");
-  expect(said).toContain("@iam/kyy in the fixed group is no public package");
+  expect(said).toContain("@iam/benchmarks in the fixed group is no public package");
+  expect(said).toContain(", 2 problems");
+});
+
+it("an example in the fixed group is told", async () => {
+  const said = await saidOf(".changeset/config.json", (json) => json.replace('"!@iam/example-*", ', ""));
+  expect(said).toContain("@iam/example-demo in the fixed group is no public package");
 });
 
 it("isolatedDeclarations cannot be turned off for what is published", async () => {

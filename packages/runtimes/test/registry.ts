@@ -10,7 +10,10 @@ export interface Registry extends AsyncDisposable {
   readonly url: string;
   /** A folder that goes away with it. */
   readonly folder: string;
-  /** The environment of a package manager whose `@iam` is here, with an empty cache. Everything else comes from where it always does. */
+  /**
+   * The environment of a package manager whose `@iam` is here, with an empty cache. Everything else comes from where it
+   * always does.
+   */
   readonly env: NodeJS.ProcessEnv;
   /** The published versions of a package, oldest first. */
   versionsOf(name: string): Promise<string[]>;

@@ -209,15 +209,12 @@ describe("a first release", () => {
       ...["core", "fetch", "axios", "ky", "express"].map((name) => [name, `packages/${name}/README.md`]),
     ])("installs @iam/%s as %s says and runs what it shows", async (name = "", path = "") => {
       const readme = readReadme(join(root, path));
-      const extra = readme.snippets.join().includes("http-proxy-middleware") ? ["http-proxy-middleware"] : [];
       const folder = emptyFolder(`${installer}-${path.replaceAll("/", "-")}`);
-      await install(folder, [...readme.packages, ...extra]);
+      await install(folder, readme.packages);
       const ours = globSync("node_modules/@iam/*", { cwd: folder }).map((path) => path.split("/")[2]);
       expect(ours.sort()).toEqual([...new Set(["core", name])].sort());
 
-      // What shows this package beside another, which it says to install, is type-checked below.
-      const own = readme.snippets.filter((code) => !/from "@iam\/verify"/.test(code));
-      for (const [index, snippet] of own.entries()) {
+      for (const [index, snippet] of readme.snippets.entries()) {
         writeFileSync(join(folder, `snippet-${index}.mts`), snippet);
         const before = cloud.grants;
         const { status, stdout, stderr } = await inTheCloud(folder, `snippet-${index}.mts`);

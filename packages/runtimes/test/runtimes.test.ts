@@ -5,7 +5,7 @@ import { startRedisServer } from "@iam/conformance/redis-server";
 import { startEmulator } from "@iam/emulator";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sandbox } from "./install-tarballs.ts";
-import { type Results, type Runtime, runtimes } from "./runtimes.ts";
+import { onNodeModules, type Results, type Runtime, runtimes } from "./runtimes.ts";
 
 const page = resolve(import.meta.dirname, "../../../docs/runtimes.md");
 
@@ -21,14 +21,6 @@ function entriesOf(name: string): string[] {
     .filter(([, target]) => typeof target !== "string")
     .map(([subpath]) => `@iam/${name}${subpath.slice(1)}`);
 }
-
-/** What a runtime without Node's own modules cannot run, and why. */
-const needsNode: Readonly<Record<string, string>> = {
-  credentials: "it reads files and the environment by Node's modules",
-  express: "Express stands on Node's HTTP server",
-  "ibm-sdk": "IBM's SDK core stands on Node's modules",
-  "store-redis": "Redis clients speak TCP by Node's sockets",
-};
 
 const outcomes = new Map<string, Results>();
 const versions = new Map<string, string>();
@@ -95,6 +87,10 @@ it("the table in docs/runtimes.md is what was found", () => {
   const next = text.replace(/^\|[\s\S]*\|$/m, table);
   if (process.env.UPDATE) writeFileSync(page, next);
   expect(process.env.UPDATE ? next : text).toContain(table);
-  for (const [name, reason] of Object.entries(needsNode))
-    expect(text).toContain(`\`@iam/${name}\`: ${reason}`);
+  for (const name of onNodeModules) expect(text).toMatch(new RegExp(`^- \`@iam/${name}\`: \\S+ \\S+`, "m"));
+});
+
+it.each(["README.md", "llms.txt"])("every public package is listed in %s", (page) => {
+  const text = readFileSync(resolve(import.meta.dirname, "../../..", page), "utf8");
+  expect(packages.filter((name) => !text.includes(`(packages/${name}`))).toEqual([]);
 });

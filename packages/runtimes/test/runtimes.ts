@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { EdgeVM } from "@edge-runtime/vm";
 import { type BuildOptions, build } from "esbuild";
@@ -34,8 +34,17 @@ export interface Runtime {
   run(place: Place): Promise<Results>;
 }
 
-/** What stands on Node's own modules, or on a client that does. */
-const onNodeModules = ["credentials", "express", "ibm-sdk", "store-redis"];
+/** What stands on Node's own modules, or on a client that does: all its checks are in `checks/node`. */
+export const onNodeModules: readonly string[] = checksIn("checks/node").filter(
+  (name) => !checksIn("checks").includes(name),
+);
+
+/** The packages that have checks in a folder. */
+function checksIn(folder: string): string[] {
+  return globSync("*.mjs", { cwd: resolve(import.meta.dirname, "../src", folder) }).map((file) =>
+    basename(file, ".mjs"),
+  );
+}
 
 const bin = (path: string) => resolve(import.meta.dirname, "../node_modules", path);
 const exec = promisify(execFile);
@@ -61,12 +70,27 @@ function versionOf(name: string, from: string): string {
   return createRequire(from)(`${name}/package.json`).version;
 }
 
+/**
+ * One module with the checks of those folders; `use` has them in `runAll(place)`, which is `runBundled` of `main`.
+ */
 async function bundle(
-  contents: string,
+  use: string,
   format: "esm" | "iife",
   conditions: string[],
-  more: BuildOptions = {},
+  {
+    main = "web-main",
+    folders = ["checks"],
+    ...more
+  }: BuildOptions & { main?: string; folders?: string[] } = {},
 ): Promise<string> {
+  const files = folders.flatMap((folder) => globSync(`${folder}/*.mjs`, { cwd: join(sandbox, "src") }));
+  const contents = `${files.map((file, at) => `import { checks as c${at} } from "./${file}";`).join("\n")}
+    import { runBundled } from "./${main}.mjs";
+    const packages = {};
+    const add = (name, checks) => { packages[name] = { ...packages[name], ...checks }; };
+    ${files.map((file, at) => `add("${basename(file, ".mjs")}", c${at});`).join("\n")}
+    const runAll = (place) => runBundled(packages, place);
+    ${use}`;
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: join(sandbox, "src"), sourcefile: "entry.mjs" },
     bundle: true,
@@ -82,8 +106,10 @@ async function bundle(
 }
 
 /** What Workers bring of Node's, and `require` for those that ask for it by name. */
-const nodeModulesOfWorkers: BuildOptions = {
-  platform: "node",
+const nodeModulesOfWorkers = {
+  main: "workers-node-main",
+  folders: ["checks", "checks/node"],
+  platform: "node" as const,
   external: ["node:*", "cloudflare:*"],
   banner: {
     js: 'import { createRequire } from "node:module"; const require = createRequire("/");',
@@ -97,9 +123,7 @@ function workerd(name: string, hasNodeModules: boolean): Runtime {
     version: async () => versionOf("workerd", createRequire(import.meta.url).resolve("miniflare")),
     async run(place) {
       const script = await bundle(
-        `import { ${hasNodeModules ? "runChecksOnNodeModules" : "runWebChecks"} as run }
-           from "./${hasNodeModules ? "workers-node-main" : "web-main"}.mjs";
-         export default { fetch: async (request) => Response.json(await run(await request.json())) };`,
+        `export default { fetch: async (request) => Response.json(await runAll(await request.json())) };`,
         "esm",
         hasNodeModules ? ["workerd", "worker"] : ["workerd", "worker", "browser"],
         hasNodeModules ? nodeModulesOfWorkers : {},
@@ -129,16 +153,12 @@ const edgeRuntime: Runtime = {
   cannot: onNodeModules,
   version: async () => versionOf("@edge-runtime/vm", import.meta.url),
   async run(place) {
-    const code = await bundle(
-      `import { runWebChecks } from "./web-main.mjs"; globalThis.runWebChecks = runWebChecks;`,
-      "iife",
-      ["edge-light", "worker", "browser"],
-    );
+    const code = await bundle("globalThis.runAll = runAll;", "iife", ["edge-light", "worker", "browser"]);
     const vm = new EdgeVM();
     vm.evaluate(code);
     // Through text: what is made inside has other prototypes.
     return JSON.parse(
-      await vm.evaluate<Promise<string>>(`runWebChecks(${JSON.stringify(place)}).then(JSON.stringify)`),
+      await vm.evaluate<Promise<string>>(`runAll(${JSON.stringify(place)}).then(JSON.stringify)`),
     );
   },
 };
@@ -160,15 +180,10 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
       return version;
     },
     async run(place) {
-      const inPage = await bundle(
-        `import { runWebChecks } from "./web-main.mjs"; globalThis.runWebChecks = runWebChecks;`,
-        "esm",
-        ["browser"],
-      );
+      const inPage = await bundle("globalThis.runAll = runAll;", "esm", ["browser"]);
       const worker = await bundle(
-        `import { runWebChecks } from "./web-main.mjs";
-         self.addEventListener("message", (event) => {
-           event.waitUntil(runWebChecks(event.data).then((results) => event.ports[0].postMessage(results)));
+        `self.addEventListener("message", (event) => {
+           event.waitUntil(runAll(event.data).then((results) => event.ports[0].postMessage(results)));
          });
          self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));`,
         "iife",
@@ -186,7 +201,7 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
       try {
         const page = await running.newPage();
         await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-        await page.waitForFunction("globalThis.runWebChecks !== undefined");
+        await page.waitForFunction("globalThis.runAll !== undefined");
         const json = JSON.stringify({ ...place, allowBrowser: true });
         return await page.evaluate<Results>(
           inServiceWorker
@@ -196,7 +211,7 @@ function browser(name: string, inServiceWorker: boolean): Runtime {
                    port1.onmessage = ({ data }) => resolve(data);
                    active.postMessage(${json}, [port2]);
                  }))`
-            : `runWebChecks(${json})`,
+            : `runAll(${json})`,
         );
       } finally {
         await running.close();

@@ -28,8 +28,8 @@ export interface IamAccount {
 /**
  * The claims of an IAM access token. Times in epoch seconds, as on the wire.
  *
- * Checked: `iss`, `sub`, `iam_id`, `iat`, `exp`, `nbf`, `aud`, `sub_type`, `scope`, `account.valid` and `account.bss`. The other types are what IAM
- * documents.
+ * Checked: `iss`, `sub`, `iam_id`, `iat`, `exp`, `nbf`, `aud`, `sub_type`, `scope`, `account.valid` and `account.bss`. The
+ * other types are what IAM documents.
  *
  * Source: RFC 7519 section 4.1, and IAM's own claims.
  */

@@ -567,6 +567,18 @@ export const plantedBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    bug: "takes a token out of a store that is older than the store says, for one that a server refused",
+    caughtBy: "I1, I2, I4: events",
+    theme: "fleets",
+    changes: [
+      [
+        "shared-exchange.ts",
+        "if (run.rejected !== undefined && life.start.wall - said.issuedAt > pastToleranceMs) return undefined;",
+        "",
+      ],
+    ],
+  },
+  {
     bug: "takes an older token out of a store for the one that it has",
     caughtBy: "I1, I2, I4: events",
     theme: "fleets",

@@ -96,16 +96,19 @@ interface Exchange {
   dead: boolean;
 }
 
+/** A token and when the wall clock said that it was issued. */
+type DatedToken = SharedToken & { readonly issuedAt: number };
+
 /** What lies in a store under one secret. */
 interface Shelf {
-  token?: Lying<SharedToken> | undefined;
+  token?: Lying<DatedToken> | undefined;
   failure?: Lying<SharedFailure> | undefined;
   lock?: Lying<string> | undefined;
 }
 
 /** What a look showed. What does not open is there, and is nothing. */
 interface Found {
-  readonly token: Lying<SharedToken> | "what does not open" | undefined;
+  readonly token: Lying<DatedToken> | "what does not open" | undefined;
   /** The life of the token, from the moment of the look. */
   readonly life: Life | undefined;
   readonly failure: Lying<SharedFailure> | undefined;
@@ -198,6 +201,7 @@ const rules = {
   lockMs: 2000,
   waitMs: 5000,
   bridgeMs: 2000,
+  pastMs: 300_000,
   forgivenMs: 900_000,
 } as const;
 
@@ -641,7 +645,7 @@ export class Reference {
     const ttlMs = Math.floor(Math.min(left(known), left(life)));
     const worthKeeping = lifetimeMs < Number.POSITIVE_INFINITY && !this.refused.includes(token) && ttlMs >= 1;
     const { keeps, secret = "" } = exchange;
-    const entry: SharedToken = { token, lifetimeMs, draw: this.draw };
+    const entry: DatedToken = { token, lifetimeMs, draw: this.draw, issuedAt: exchange.from.wall };
     const writes = () => {
       const shelf = this.shelf(secret);
       const there = stillThere(shelf.token, this.storeNow());
@@ -741,7 +745,8 @@ export class Reference {
   other(secret: string, deed: Deed) {
     const shelf = this.shelf(secret);
     const now = this.storeNow();
-    if (deed.what === "writes a token") shelf.token = { value: deed.token, endsAt: now + deed.leftMs };
+    if (deed.what === "writes a token")
+      shelf.token = { value: { ...deed.token, issuedAt: this.now.wall }, endsAt: now + deed.leftMs };
     else if (deed.what === "writes a failure")
       shelf.failure = { value: deed.failure, endsAt: now + deed.leftMs };
     else if (deed.what === "takes the lock")
@@ -909,6 +914,8 @@ export class Reference {
   private take({ held, reason }: Exchange, { token, life }: Found): Held | undefined {
     if (token === undefined || token === "what does not open" || life === undefined) return undefined;
     if (this.age(life) >= life.usableMs) return undefined;
+    // Younger by the store than by itself: no replacement of one that was refused.
+    if (reason === "rejected" && life.start.wall - token.value.issuedAt > rules.pastMs) return undefined;
     const name = token.value.token;
     const left = (each: Life) => each.lifetimeMs - this.age(each);
     const better = held === undefined || /absent|rejected/.test(reason) || left(life) > left(held);

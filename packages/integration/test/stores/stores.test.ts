@@ -1,10 +1,8 @@
 import { join } from "node:path";
 import { type StoreShape, testStore } from "@iam/conformance";
 import { memoryStore } from "@iam/core";
-import { type RunningEmulator, startEmulator } from "@iam/emulator";
-import { build } from "esbuild";
-import { Miniflare } from "miniflare";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { bundledWorker, startIsolate } from "../isolate.ts";
 
 testStore({
   name: "memoryStore",
@@ -15,36 +13,18 @@ testStore({
 });
 
 describe("in workerd", () => {
-  let emulator: RunningEmulator;
-  let worker: Miniflare;
+  let isolate: Awaited<ReturnType<typeof startIsolate>>;
   beforeAll(async () => {
-    emulator = await startEmulator();
-    const bundled = await build({
-      entryPoints: [join(import.meta.dirname, "worker.ts")],
-      bundle: true,
-      format: "esm",
-      platform: "neutral",
-      conditions: ["workerd", "worker", "browser"],
-      write: false,
-    });
-    worker = new Miniflare({
-      modules: true,
-      script: bundled.outputFiles[0]?.text ?? "",
-      compatibilityDate: "2026-07-01",
-      bindings: { IAM: emulator.url, API_KEY: emulator.apiKey },
+    isolate = await startIsolate(await bundledWorker(join(import.meta.dirname, "worker.ts")), {
       kvNamespaces: ["TOKENS"],
       durableObjects: { ENTRIES: "TokenEntry" },
-      cf: false,
     });
-    await worker.ready;
+    await isolate.worker.ready;
   }, 30_000);
-  afterAll(async () => {
-    await worker?.dispose();
-    await emulator?.close();
-  });
+  afterAll(() => isolate?.[Symbol.asyncDispose]());
 
   async function ask<T>(path: string, ...args: unknown[]): Promise<T> {
-    const response = await worker.dispatchFetch(`http://worker.test/${path}`, {
+    const response = await isolate.worker.dispatchFetch(`http://worker.test/${path}`, {
       method: "POST",
       body: JSON.stringify(args),
     });
@@ -97,20 +77,20 @@ describe("in workerd", () => {
   });
 
   test.for(["kv", "do"])("two isolates' worth of managers share one grant through %s", async (kind) => {
-    const before = emulator.counters.grants;
+    const before = isolate.emulator.counters.grants;
     const first = await ask<string>(`${kind}/token`);
     const second = await ask<string>(`${kind}/token`);
     expect(second).toBe(first);
-    expect(emulator.counters.grants - before).toBe(1);
+    expect(isolate.emulator.counters.grants - before).toBe(1);
   });
 
   test("twenty cold managers at once make one grant through a Durable Object", async () => {
     // Nobody has a token any more: another key, and so other names.
     const apiKey = "canary-of-twenty";
-    emulator.apiKeys.add(apiKey);
-    const before = emulator.counters.grants;
+    isolate.emulator.apiKeys.add(apiKey);
+    const before = isolate.emulator.counters.grants;
     const tokens = await Promise.all(Array.from({ length: 20 }, () => ask<string>("do/token", apiKey)));
     expect(new Set(tokens).size).toBe(1);
-    expect(emulator.counters.grants - before).toBe(1);
+    expect(isolate.emulator.counters.grants - before).toBe(1);
   });
 });

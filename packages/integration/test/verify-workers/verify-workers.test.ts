@@ -1,46 +1,22 @@
 import { join } from "node:path";
-import { startEmulator } from "@iam/emulator";
-import { build } from "esbuild";
-import { Miniflare } from "miniflare";
 import { beforeAll, describe, expect, test } from "vitest";
+import { bundledWorker, startIsolate } from "../isolate.ts";
 
 let script = "";
 beforeAll(async () => {
-  const bundled = await build({
-    entryPoints: [join(import.meta.dirname, "worker.ts")],
-    bundle: true,
-    format: "esm",
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    conditions: ["workerd", "worker", "browser"],
-    write: false,
-  });
-  script = bundled.outputFiles[0]?.text ?? "";
+  script = await bundledWorker(join(import.meta.dirname, "worker.ts"));
 });
 
-/** A fresh isolate of the real workerd, and an IAM for it. */
 async function isolate(compatibilityDate: string) {
-  const emulator = await startEmulator();
-  const worker = new Miniflare({
-    modules: true,
-    script,
-    compatibilityDate,
-    bindings: { IAM: emulator.url, API_KEY: emulator.apiKey },
-    cf: false,
-  });
-  return {
-    emulator,
+  const isolate = await startIsolate(script, { compatibilityDate });
+  return Object.assign(isolate, {
     async ask(path: string, token = "") {
       const headers = { authorization: `Bearer ${token}` };
-      const response = await worker.dispatchFetch(`http://worker.test${path}`, { headers });
+      const response = await isolate.worker.dispatchFetch(`http://worker.test${path}`, { headers });
       return response.json();
     },
-    token: async (claims = {}) => (await emulator.issueToken({ claims })).value,
-    [Symbol.asyncDispose]: async () => {
-      await worker.dispose();
-      await emulator[Symbol.asyncDispose]();
-    },
-  };
+    token: async (claims = {}) => (await isolate.emulator.issueToken({ claims })).value,
+  });
 }
 
 describe.for(["2024-01-01", "2026-07-01"])("workerd with compatibility date %s", (date) => {

@@ -1,48 +1,23 @@
 import { join } from "node:path";
-import { startEmulator } from "@iam/emulator";
-import { build } from "esbuild";
-import { Miniflare } from "miniflare";
 import { beforeAll, describe, expect, test } from "vitest";
+import { bundledWorker, startIsolate } from "../isolate.ts";
 
 let script = "";
 beforeAll(async () => {
-  const bundled = await build({
-    entryPoints: [join(import.meta.dirname, "worker.ts")],
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    conditions: ["workerd", "worker", "browser"],
-    write: false,
-  });
-  script = bundled.outputFiles[0]?.text ?? "";
+  script = await bundledWorker(join(import.meta.dirname, "worker.ts"));
 });
 
-/** A fresh isolate of the real workerd, and an IAM for it. */
 async function isolate(compatibilityDate: string) {
-  const emulator = await startEmulator();
-  const worker = new Miniflare({
-    modules: true,
-    script,
-    compatibilityDate,
-    bindings: { IAM: emulator.url, API_KEY: emulator.apiKey },
-    cf: false,
-  });
+  const isolate = await startIsolate(script, { compatibilityDate });
   const ask = async (path: string) => {
-    const response = await worker.dispatchFetch(`http://worker.test${path}`);
+    const response = await isolate.worker.dispatchFetch(`http://worker.test${path}`);
     const text = await response.text();
     return {
       status: response.status,
       value: text.startsWith("Error") || text.startsWith("<") ? text : (JSON.parse(text) as unknown),
     };
   };
-  return {
-    emulator,
-    ask,
-    [Symbol.asyncDispose]: async () => {
-      await worker.dispose();
-      await emulator[Symbol.asyncDispose]();
-    },
-  };
+  return Object.assign(isolate, { ask });
 }
 
 /** What holds an answer back until it is opened. */

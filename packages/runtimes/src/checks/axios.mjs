@@ -1,18 +1,18 @@
 import { iamAxios } from "@iam/axios";
-import axiosPackage from "axios";
+import axios from "axios";
+import { clientChecks } from "../client-checks.mjs";
 import { expect } from "../scene.mjs";
-import { clientChecks } from "./clients.mjs";
 
-export const axios = {
+export const checks = {
   ...clientChecks((manager, origins) => {
-    const instance = axiosPackage.create({ validateStatus: () => true });
+    const instance = axios.create({ validateStatus: () => true });
     iamAxios(instance, { manager, origins });
     return async (url) => (await instance.get(url)).status;
   }),
   // In a bundle for the web axios has no http adapter, and ours is the half without what only that needs.
   async "the half of axios' build"({ createManager, isBundled }) {
     expect(hasHttpAdapter() === !isBundled, `axios ${isBundled ? "without" : "with"} its http adapter`);
-    const instance = axiosPackage.create({
+    const instance = axios.create({
       adapter: async (config) => ({
         data: "",
         status: 200,
@@ -33,7 +33,7 @@ export const axios = {
 
 function hasHttpAdapter() {
   try {
-    return axiosPackage.getAdapter("http") !== undefined;
+    return axios.getAdapter("http") !== undefined;
   } catch {
     return false;
   }

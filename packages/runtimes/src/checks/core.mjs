@@ -14,7 +14,7 @@ function movableClock() {
   };
 }
 
-export const core = {
+export const checks = {
   async grant(scene) {
     const token = await scene.createManager().getToken();
     expect(token.tokenType === "Bearer", "a Bearer token");

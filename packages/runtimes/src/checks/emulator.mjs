@@ -2,7 +2,7 @@ import { apiKeyGrant, createTokenManager } from "@iam/core";
 import { createEmulator } from "@iam/emulator/handler";
 import { expect } from "../scene.mjs";
 
-export const emulator = {
+export const checks = {
   async "as a fetch handler"({ managerOptions }) {
     const local = createEmulator();
     const manager = createTokenManager({

@@ -1,7 +1,7 @@
 import { iamFetch } from "@iam/fetch";
-import { clientChecks } from "./clients.mjs";
+import { clientChecks } from "../client-checks.mjs";
 
-export const fetch = clientChecks((manager, origins) => {
+export const checks = clientChecks((manager, origins) => {
   const authorized = iamFetch({ manager, origins });
   return async (url) => {
     const response = await authorized(url);

@@ -1,9 +1,9 @@
 import { iamKy } from "@iam/ky";
-import kyPackage from "ky";
-import { clientChecks } from "./clients.mjs";
+import ky from "ky";
+import { clientChecks } from "../client-checks.mjs";
 
-export const ky = clientChecks((manager, origins) => {
-  const api = kyPackage.extend(iamKy({ manager, origins }));
+export const checks = clientChecks((manager, origins) => {
+  const api = ky.extend(iamKy({ manager, origins }));
   return async (url) => {
     const response = await api.get(url, { throwHttpErrors: false, retry: 0 });
     await response.text();

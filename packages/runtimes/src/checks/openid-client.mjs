@@ -10,7 +10,7 @@ async function makesOneGrant(scene, manager) {
   expect((await fetch(`${scene.iam}/resource`, { headers })).status === 200, "a token that is accepted");
 }
 
-export const openidClient = {
+export const checks = {
   async "discovery and exchange"(scene) {
     const configuration = await discoverIam(scene.iam);
     await makesOneGrant(scene, scene.createManager({ transport: openidTransport(configuration) }));

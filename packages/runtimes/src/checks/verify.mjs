@@ -3,7 +3,7 @@ import { expect } from "../scene.mjs";
 
 const verifierOf = (scene, options) => createVerifier({ jwksUrl: `${scene.iam}/identity/keys`, ...options });
 
-export const verify = {
+export const checks = {
   async "good token"(scene) {
     const { accessToken } = await scene.createManager().getToken();
     const claims = await verifierOf(scene).verify(accessToken);

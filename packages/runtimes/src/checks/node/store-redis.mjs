@@ -2,7 +2,7 @@ import { sharedStore } from "@iam/core";
 import { redisStore } from "@iam/store-redis";
 import { Redis } from "ioredis";
 import { createClient } from "redis";
-import { counters, expect } from "../scene.mjs";
+import { counters, expect } from "../../scene.mjs";
 
 /** Two managers, as in two processes, share one grant through a client each. */
 async function sharesOneGrant(scene, prefix, connect) {
@@ -20,7 +20,7 @@ async function sharesOneGrant(scene, prefix, connect) {
   }
 }
 
-export const storeRedis = {
+export const checks = {
   "one grant through node-redis": (scene) =>
     sharesOneGrant(scene, "node-redis:", async () => {
       const client = createClient({ url: scene.redis });

@@ -1,5 +1,5 @@
 import { isIamError } from "@iam/core";
-import { control, counters, expect } from "../scene.mjs";
+import { control, counters, expect } from "./scene.mjs";
 
 /**
  * The checks that every client of a resource must pass.

@@ -1,6 +1,6 @@
 import { createTokenManager } from "@iam/core";
 import { credentialsFromEnvironment, crTokenFile, defaultGrant } from "@iam/credentials";
-import { expect } from "../scene.mjs";
+import { expect } from "../../scene.mjs";
 
 async function isAccepted(credentials, { iam, managerOptions }) {
   const manager = createTokenManager({ ...managerOptions, ...credentials });
@@ -9,7 +9,7 @@ async function isAccepted(credentials, { iam, managerOptions }) {
   expect((await fetch(`${iam}/resource`, { headers })).status === 200, "a token that is accepted");
 }
 
-export const credentials = {
+export const checks = {
   async "from the environment"(scene) {
     const env = { SVC_APIKEY: scene.apiKey, SVC_AUTH_URL: `${scene.iam}/` };
     const found = credentialsFromEnvironment({ service: "svc", env, cwd: "/", home: "/" });

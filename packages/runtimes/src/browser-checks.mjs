@@ -1,8 +1,8 @@
 import { apiKeyGrant, createTokenManager } from "@iam/core";
-import { expect } from "../scene.mjs";
+import { expect } from "./scene.mjs";
 
 /** What only a browser must refuse. */
-export const browser = {
+export const browserChecks = {
   async "API key refused without allowBrowser"({ apiKey, iam }) {
     let code;
     try {

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { iamExpress, iamProxy, requireIam } from "@iam/express";
 import { createVerifier } from "@iam/verify";
-import expressPackage from "express";
+import express from "express";
 import { createProxyMiddleware } from "http-proxy-middleware";
-import { expect } from "../scene.mjs";
-import { clientChecks } from "./clients.mjs";
+import { clientChecks } from "../../client-checks.mjs";
+import { expect } from "../../scene.mjs";
 
 /** Serves with an app, calls it once, and gives the status of the answer. */
 async function call(scene, app, headers = {}) {
@@ -20,9 +20,9 @@ async function call(scene, app, headers = {}) {
   }
 }
 
-export const express = {
+export const checks = {
   ...clientChecks((manager, origins, scene) => async (url) => {
-    const app = expressPackage();
+    const app = express();
     let failure;
     app.use(iamExpress({ manager, origins, lazy: true }));
     app.get("/", async (req, res) => {
@@ -41,7 +41,7 @@ export const express = {
   }),
   async "caller checked"(scene) {
     const { accessToken } = await scene.createManager().getToken();
-    const app = expressPackage();
+    const app = express();
     app.use(requireIam({ verifier: createVerifier({ jwksUrl: `${scene.iam}/identity/keys` }) }));
     app.get("/", (req, res) => res.status(req.auth.payload.iam_id ? 204 : 500).end());
     app.use((error, _req, res, _next) => res.status(error.status).end());
@@ -55,7 +55,7 @@ export const express = {
     const iam = iamProxy({ manager: scene.createManager(), origins: [scene.iam], allowAnonymous: true });
     const pathRewrite = () => "/resource";
     const proxy = createProxyMiddleware({ target: scene.iam, changeOrigin: true, pathRewrite, on: iam.on });
-    const app = expressPackage();
+    const app = express();
     app.use(iam.middleware, proxy);
     expect((await call(scene, app)) === 200, "200 through the gateway");
   },

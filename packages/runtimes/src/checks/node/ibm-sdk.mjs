@@ -1,8 +1,8 @@
 import { iamAuthenticator } from "@iam/ibm-sdk";
 import { cosTokenManager, iamCos } from "@iam/ibm-sdk/cos";
 import sdk from "ibm-cloud-sdk-core";
-import { expect } from "../scene.mjs";
-import { clientChecks } from "./clients.mjs";
+import { clientChecks } from "../../client-checks.mjs";
+import { expect } from "../../scene.mjs";
 
 /** What IBM's generator makes for each of its services. */
 class Service extends sdk.BaseService {
@@ -12,7 +12,7 @@ class Service extends sdk.BaseService {
   }
 }
 
-export const ibmSdk = {
+export const checks = {
   ...clientChecks((manager, origins) => async (url) => {
     const { origin, pathname } = new URL(url);
     const authenticator = iamAuthenticator({ manager, origins });

@@ -1,8 +1,8 @@
 import { apiKeyGrant, createTokenManager } from "@iam/core";
 import { startEmulator } from "@iam/emulator";
-import { expect } from "../scene.mjs";
+import { expect } from "../../scene.mjs";
 
-export const emulatorServer = {
+export const checks = {
   async "as a server"({ managerOptions }) {
     const local = await startEmulator();
     const manager = createTokenManager({
