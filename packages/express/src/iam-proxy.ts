@@ -90,6 +90,7 @@ const notForCallers = [
   "www-authenticate",
   "proxy-authenticate",
   "authentication-info",
+  "proxy-authentication-info",
   "set-cookie",
   "set-cookie2",
 ];
