@@ -79,7 +79,7 @@ interface Exchange {
   maxAttempts: number;
   /** How often it has looked whether others are done. */
   polls: number;
-  /** Who had the lock at the last look, since when, and how many it were; and whether one of them let go too early for nothing. */
+  /** Who had the lock at the last look, since when, how many it were, and whether one of them let go too early for nothing. */
   owner: string | undefined;
   ownerSince: number;
   owners: number;
