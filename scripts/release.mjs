@@ -64,6 +64,8 @@ function nameRepository() {
   process.on("exit", () => {
     for (const { path, text } of packages) writeFileSync(path, text);
   });
+  // Without a listener they end this process without its exit.
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
   for (const { path, manifest } of packages) {
     const directory = dirname(path).replaceAll("\\", "/");
     const repository = { type: "git", url: `git+${url}.git`, directory };

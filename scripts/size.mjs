@@ -49,9 +49,10 @@ const web = {
 let failed = false;
 let text = `# Sizes
 
-What a bundler keeps, for browsers and workerd alike unless it says "Node", in bytes after gzip; dependencies within \`@iam\` included unless it says
-"alone", peers never. Bundled by esbuild, then minified by terser as webpack does it (two passes, a module); beside it as esbuild itself
-minifies, which is what wrangler does. The budget is for terser's figure. Written by \`pnpm size --write\`, checked by \`pnpm check\`.
+What a bundler keeps, for browsers and workerd alike unless it says "Node", in bytes after gzip; dependencies within \`@iam\`
+included unless it says "alone", peers never. Bundled by esbuild, then minified by terser as webpack does it (two passes, a
+module); beside it as esbuild itself minifies, which is what wrangler does. The budget is for terser's figure. Written by
+\`pnpm size --write\`, checked by \`pnpm check\`.
 
 | entry point | bytes | budget | goal | by esbuild |
 | --- | --- | --- | --- | --- |

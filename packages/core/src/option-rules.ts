@@ -76,7 +76,8 @@ export function requireGrant(what: string, value: unknown): void {
 }
 
 /**
- * Checks that options have no other names than these: where a misspelled one would let in who should stay out, it is not passed over.
+ * Checks that options have no other names than these: where a misspelled one would let in who should stay out, it is not
+ * passed over.
  *
  * Errors: `ERR_IAM_CONFIG` that names the one that is not known, and those that are.
  *

@@ -89,7 +89,7 @@ export interface RefusedRequest {
   readonly waitUntil: WaitUntil | undefined;
 }
 
-/** What follows a 401: replaces the token, and gives the one to replay the request with, or undefined when the 401 is the answer. */
+/** What follows a 401: replaces the token, and gives the one to replay the request with; undefined when the 401 is the answer. */
 export async function replacementFor(
   rejected: Token,
   { manager, replayable, signal, ...options }: RefusedRequest,

@@ -66,9 +66,9 @@ type Source = Pick<DefaultGrant, "grant" | "tokenEndpoint">;
 export function defaultGrant(options: DefaultGrantOptions = {}): DefaultGrant {
   requireObject("defaultGrant", options);
   const surroundings = surroundingsOf(options);
-  const { service } = options ?? {};
+  const { service } = options;
   const whose = service === undefined ? "IBM Cloud" : `the service ${service}`;
-  const { found, links } = firstOf(lookEverywhere(options ?? {}, surroundings), whose);
+  const { found, links } = firstOf(lookEverywhere(options, surroundings), whose);
   return { ...found(), links };
 }
 

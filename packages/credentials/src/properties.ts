@@ -102,7 +102,7 @@ export function prefixedProperties(
   return propertiesOf({ values, ignored, source, nameOf: (property) => `${prefix}${property}` });
 }
 
-/** The properties in the credentials object of `VCAP_SERVICES`, whose members are spelt `authType`; undefined when it has none. */
+/** Those in a credentials object of `VCAP_SERVICES`, whose members are spelt `authType`; undefined when it has none. */
 export function memberProperties(
   members: Readonly<Record<string, unknown>>,
   source: string,

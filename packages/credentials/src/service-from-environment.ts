@@ -1,7 +1,7 @@
 import { firstOf } from "./links.ts";
 import { type Service, serviceOf } from "./service.ts";
 import { lookForCredentials, requireServiceName } from "./sources.ts";
-import { type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
+import { requireObject, type SurroundingsOptions, surroundingsOf } from "./surroundings.ts";
 
 /** Options of {@link serviceFromEnvironment}. Read once. */
 export interface ServiceFromEnvironmentOptions extends SurroundingsOptions {
@@ -24,7 +24,8 @@ export interface ServiceFromEnvironmentOptions extends SurroundingsOptions {
  * ```
  */
 export function serviceFromEnvironment(options: ServiceFromEnvironmentOptions): Service {
-  const { service } = options ?? {};
+  requireObject("serviceFromEnvironment", options);
+  const { service } = options;
   requireServiceName(service);
   const surroundings = surroundingsOf(options);
   const { found, links } = firstOf(

@@ -20,7 +20,7 @@ export interface Surroundings {
   readonly home: string | undefined;
 }
 
-/** Checks that options are an object, if they are given. Errors: `ERR_IAM_CONFIG` that says of what: a name alone is a usual slip. */
+/** Checks that options are an object: a name alone is a usual slip. Errors: `ERR_IAM_CONFIG` that says whose options. */
 export function requireObject(caller: string, options: unknown): void {
   if (typeof options === "object" && options !== null) return;
   throw new IamError(
@@ -31,7 +31,7 @@ export function requireObject(caller: string, options: unknown): void {
 
 /** Where this process is, unless told otherwise. */
 export function surroundingsOf(options: SurroundingsOptions): Surroundings {
-  const { env, cwd, home } = options ?? {};
+  const { env, cwd, home } = options;
   return { env: env ?? process.env, cwd: cwd ?? process.cwd(), home: home ?? homeDirectory() };
 }
 

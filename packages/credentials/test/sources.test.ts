@@ -335,7 +335,8 @@ describe("without a service", () => {
   test.for([null, "cloudant"])(
     "options that are %j are refused: not every key is the one meant",
     (options) => {
-      for (const [name, read] of Object.entries({ credentialsFromEnvironment, defaultGrant }))
+      const readers = { credentialsFromEnvironment, defaultGrant, serviceFromEnvironment };
+      for (const [name, read] of Object.entries(readers))
         expect(thrownBy(() => read(options as never))).toMatchObject({
           code: "ERR_IAM_CONFIG",
           message: `${name} takes an object of options, such as { service: "cloudant" }.`,

@@ -18,7 +18,8 @@ export function isControlPath(path: string): boolean {
  * ask, 404, 405, and 415 unless the body is JSON (which no web page can send here by a plain form).
  */
 export async function answerControl(emulator: Emulator, incoming: Incoming): Promise<Answer> {
-  if (incoming.isForeign) return fail(403, "Ask for localhost or 127.0.0.1, or start with allowRemote.");
+  if (incoming.isForeign)
+    return fail(403, "Ask for localhost or 127.0.0.1, or start with allowRemote (--allow-remote).");
   const name = incoming.url.pathname.slice(prefix.length);
   if (!Object.hasOwn(commands, name)) return fail(404, `There is no ${prefix}${name}.`);
   const isRead = incoming.method === "GET";

@@ -11,6 +11,13 @@ export interface BearerVerifier {
   verify(token: string): Promise<unknown>;
 }
 
+/** Whether something can check tokens. */
+export function isVerifier(value: unknown): value is BearerVerifier {
+  return (
+    typeof value === "object" && value !== null && "verify" in value && typeof value.verify === "function"
+  );
+}
+
 /** The answer to somebody who is not let in. */
 export interface Refusal {
   readonly status: number;

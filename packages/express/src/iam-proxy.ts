@@ -9,7 +9,7 @@ import {
   type Token,
   type TokenManager,
 } from "@iam/core";
-import { type BearerVerifier, type Refusal, refusalFor } from "./caller.ts";
+import { type BearerVerifier, isVerifier, type Refusal, refusalFor } from "./caller.ts";
 import { setAnswer, setConnection } from "./connection-headers.ts";
 import type { IamMiddleware } from "./iam-express.ts";
 import { type OutgoingOptions, outgoingUrl, redirectedUrl } from "./outgoing-url.ts";
@@ -90,6 +90,7 @@ const notForCallers = [
   "www-authenticate",
   "proxy-authenticate",
   "authentication-info",
+  "proxy-authentication-info",
   "set-cookie",
   "set-cookie2",
 ];
@@ -251,12 +252,6 @@ function requireVerifier(options: IamProxyOptions): BearerVerifier | undefined {
     "ERR_IAM_CONFIG",
     "iamProxy lends this service's rights to whoever calls it. Give it a verifier, an object with verify(token), or " +
       "allowAnonymous: true if something in front of it checks the callers; not both.",
-  );
-}
-
-function isVerifier(value: unknown): value is BearerVerifier {
-  return (
-    typeof value === "object" && value !== null && "verify" in value && typeof value.verify === "function"
   );
 }
 

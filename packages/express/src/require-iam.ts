@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { BearerError, conceal, IamError, requireKnownOptions } from "@iam/core";
-import { type BearerVerifier, type Caller, checkCaller, noToken, refusalOf } from "./caller.ts";
+import { type BearerVerifier, type Caller, checkCaller, isVerifier, noToken, refusalOf } from "./caller.ts";
 import type { IamMiddleware } from "./iam-express.ts";
 
 /** Claims of a caller's token, as IAM writes them; what a verifier of your own gives may have others. */
@@ -77,7 +77,7 @@ export interface RequireIamOptions {
  */
 export function requireIam(options: RequireIamOptions): IamMiddleware {
   const { verifier, optional = false } = options ?? {};
-  if (typeof verifier?.verify !== "function")
+  if (!isVerifier(verifier))
     throw config("requireIam needs a verifier, such as { verifier: createVerifier() } of @iam/verify.");
   // With one misspelled, and with a text such as "false", somebody would be let in who should stay out.
   requireKnownOptions("requireIam", options, {

@@ -241,6 +241,15 @@ describe("what is said of one connection", () => {
     expect(await sendRaw(url, "GET / HTTP/1.0\n\n")).toMatch(/^HTTP\/1.1 200 [\s\S]*the API's answer$/);
   });
 
+  test("is the gateway's own: a caller of HTTP/1.0 gets no chunks, and a connection that ends with the answer", async () => {
+    const { url, api } = await gateway();
+    api.headers = { "transfer-encoding": "chunked" };
+    const answer = await sendRaw(url, "GET / HTTP/1.0\nConnection: keep-alive\n\n");
+    expect(answer).toMatch(/^connection: close\r$/im);
+    expect(answer).not.toMatch(/^transfer-encoding:/im);
+    expect(answer).toMatch(/\r\n\r\nthe API's answer$/);
+  });
+
   test("stays on it: nothing of it reaches the caller, nor what the answer's Connection names", async () => {
     const { url, api } = await gateway();
     const hops = { "keep-alive": "timeout=99", "proxy-connection": "x", "x-hop": "1", upgrade: "h2c" };
@@ -319,13 +328,27 @@ describe("an answer of the API", () => {
     api.headers = {
       "set-cookie": "session=the-service's",
       "www-authenticate": 'Bearer error="insufficient_scope"',
+      "proxy-authentication-info": "x=1",
       "x-kept": "1",
     };
     const { status, headers } = await ask(url);
     expect(status).toBe(403);
     expect(headers).toMatchObject({ "x-kept": "1" });
-    expect(headers).not.toHaveProperty("set-cookie");
-    expect(headers).not.toHaveProperty("www-authenticate");
+    for (const name of ["set-cookie", "www-authenticate", "proxy-authentication-info"])
+      expect(headers).not.toHaveProperty(name);
+  });
+
+  test("leaves its cookies where a proxyRes of one's own can pass on some of them", async () => {
+    const { url, api, guard, upstream } = await gateway();
+    api.headers = { "set-cookie": "language=de" };
+    const proxyRes: typeof guard.on.proxyRes = (answer, req, res) => {
+      guard.on.proxyRes(answer, req, res);
+      res.setHeader("set-cookie", answer.headersDistinct["set-cookie"] ?? []);
+    };
+    const proxy = createProxyMiddleware({ target: upstream.url, on: { ...guard.on, proxyRes } });
+    const own = await serving(express().use(guard.middleware, proxy));
+    expect((await ask(url)).headers).not.toHaveProperty("set-cookie");
+    expect((await ask(own.url)).headers["set-cookie"]).toEqual(["language=de"]);
   });
 });
 

@@ -24,8 +24,8 @@ import {
 import type { Recorded } from "./recorded-emulator.ts";
 
 /**
- * What must be equal: method, path, query, fields, and the headers that matter. A token is told by what it says of itself, because each
- * client has its own.
+ * What must be equal: method, path, query, fields, and the headers that matter. A token is told by what it says of itself,
+ * because each client has its own.
  */
 function essence({ method, path, query, headers, body }: Recorded) {
   const { authorization, "content-type": contentType, "metadata-flavor": flavor } = headers;

@@ -133,7 +133,7 @@ export function createKeySet(options: KeySetOptions): KeySet {
   function unavailable(): VerificationUnavailableError {
     return new VerificationUnavailableError(
       `The keys of the issuer cannot be had from ${asking.shown} (${whyNot(failure?.error)}): nothing is said about the token. Check network, proxy and jwksUrl.`,
-      { cause: failure?.error, retryAfterMs: Math.ceil(Math.max(0, (failure?.until ?? 0) - now())) },
+      { cause: failure?.error, retryAfterMs: (failure?.until ?? 0) - now() },
     );
   }
 

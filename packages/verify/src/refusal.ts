@@ -66,6 +66,9 @@ export class VerificationUnavailableError extends IamError {
   declare readonly retryAfterMs: number;
 
   constructor(message: string, options: { cause?: unknown; retryAfterMs: number }) {
-    super("ERR_IAM_VERIFICATION_UNAVAILABLE", message, { ...options, retryable: true } as IamErrorOptions);
+    // Of what is left of a time that a clock tells in fractions: never before it, never in the past.
+    const retryAfterMs = Math.max(0, Math.ceil(options.retryAfterMs));
+    const all = { ...options, retryAfterMs, retryable: true };
+    super("ERR_IAM_VERIFICATION_UNAVAILABLE", message, all as IamErrorOptions);
   }
 }

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import type { RefusalReason } from "../src/index.ts";
 import { encoded, hmacSigned, publicKey, type Scene, signed } from "./scene.ts";
 
-/** What a forger has: the published key, a good token, and keys of his own. Where a claim is forged the signature is IAM's own. */
+/** What a forger has: the published key, a good token, keys of his own. Where a claim is forged the signature is IAM's own. */
 export interface Materials {
   readonly scene: Scene;
   readonly token: string;

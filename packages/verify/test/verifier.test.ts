@@ -248,7 +248,9 @@ describe("introspection", () => {
           token.slice(-40),
         );
       }
-      clock.advance(1000);
+      clock.advance(0.5);
+      expect(await failureOf(verify(token))).toMatchObject({ retryAfterMs: 1000 });
+      clock.advance(999.5);
       await verify(token);
     }
     // One that failed and one that succeeded for each fault.

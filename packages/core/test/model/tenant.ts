@@ -10,7 +10,8 @@ import {
   workingMoods,
 } from "./faulty-store.ts";
 import { type Deed, type OtherSeal, type SharedFailure, sealOf, stillThere } from "./other-processes.ts";
-import { type Answer, failed, type Moment, Reference } from "./reference.ts";
+import { type Answer, failed, Reference } from "./reference.ts";
+import type { Moment } from "./reference-clock.ts";
 
 /** The package under test, or a copy of it with a bug planted. */
 export type Subject = Pick<
@@ -141,8 +142,8 @@ export class Tenant {
         gave: (key, entry, ttlMs) => this.gave(key, entry, ttlMs),
       });
     }
-    this.reference.store = this.store?.moods;
-    this.reference.storeKeeps = keeps;
+    this.reference.store.moods = this.store?.moods;
+    this.reference.store.keeps = keeps;
     this.manager = subject.createTokenManager({
       grant: subject.apiKeyGrant(() => this.readSecret()),
       clock: {
@@ -260,7 +261,7 @@ export class Tenant {
   /** Another process with the same key does something to the store. */
   other(deed: Deed): void {
     if (this.store === undefined) return;
-    this.reference.other(this.key, deed);
+    this.reference.store.other(this.key, deed);
     const { entries, locks } = this.store;
     const seal = this.sealFor(this.key);
     const { tokenKey, failureKey } = seal;
@@ -289,7 +290,7 @@ export class Tenant {
 
   suspended(ms: number): void {
     this.suspendedMs += ms;
-    this.reference.suspendedMs = this.suspendedMs;
+    this.reference.store.suspendedMs = this.suspendedMs;
   }
 
   rotate(): void {
@@ -321,8 +322,9 @@ export class Tenant {
       equal(inOrder(eventLines.slice(at)), inOrder(reference.events.slice(at)), "I1, I2, I4: events");
     this.comparedEvents = eventLines.length;
     equal(this.requestsAt.length, reference.requests.length, "I1, I8: token requests");
-    equal(this.store?.calls() ?? 0, reference.storeCalls, "I13: calls of the store");
-    if (reference.storeKeeps) equal(this.inStore(), reference.inStore(this.key), "I13: what is in the store");
+    equal(this.store?.calls() ?? 0, reference.store.asked, "I13: calls of the store");
+    if (reference.store.keeps)
+      equal(this.inStore(), reference.store.inStore(this.key), "I13: what is in the store");
     equal(this.reads, reference.reads.length, "looks at the secret");
     equal(this.sends, reference.sends.length, "I9: requests sent");
     equal(this.manager.peek()?.accessToken, reference.peek(), "I2, I3: the token held");

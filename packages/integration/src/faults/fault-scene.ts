@@ -245,7 +245,7 @@ async function timeToRecovery(scene: Scene): Promise<number | undefined> {
   throw new Error("It does not recover within a minute.");
 }
 
-/** Whether a request has left a token that is good, and need not be replaced at once; it may itself have come too early for it. */
+/** Whether a request has left a token that is good and need not be replaced at once; it may itself have come too early. */
 async function isWell({ ask, settle, manager }: Scene): Promise<boolean> {
   await ask();
   await settle();

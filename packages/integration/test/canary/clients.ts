@@ -27,7 +27,7 @@ export interface Asking {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A client with a token on its requests, in whichever way. It resolves with what its caller can look at, or rejects with that. */
+/** A client with a token on its requests. It resolves with what its caller can look at, or rejects with that. */
 export interface Client extends AsyncDisposable {
   ask(url: string, asking?: Asking): Promise<unknown>;
 }
