@@ -19,7 +19,7 @@ import axios, {
 import { finalUrl } from "./final-url.ts";
 import { discard, followRedirects, hasSocket, hideAgents, type Trail, unfit } from "./http-adapter.ts";
 import { type AdapterChoice, innerSendOf } from "./inner-send.ts";
-import { followsByHand, redirectedConfig } from "./redirect.ts";
+import { followsByHand, redirectedConfig, type Sent } from "./redirect.ts";
 import { withoutToken } from "./without-token.ts";
 
 /** Options of one request, in the `iam` field of its config. */
@@ -68,10 +68,9 @@ interface Outcome {
 }
 
 /** One request of a caller on its way. */
-interface Trip {
+interface Trip extends Sent {
   /** The config that the caller knows. */
   readonly shown: InternalAxiosRequestConfig;
-  redirects: number;
   /** Replays included. */
   sends: number;
 }
@@ -126,7 +125,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
 
   async function send(
     config: InternalAxiosRequestConfig,
-    trip: Trip = { shown: config, redirects: 0, sends: 0 },
+    trip: Trip = { shown: config, redirects: 0, sends: 0, startedAt: 0 },
   ): Promise<AxiosResponse> {
     const { iam } = config;
     if (iam === false) return innerSend(config);
@@ -153,10 +152,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
             discard: ({ response: { data } }) => discard(data),
           }),
         ));
-    if (next) {
-      if (trip.redirects++ === 20) throw new TypeError("More than 20 redirects");
-      return send(next, trip);
-    }
+    if (next) return send(next, trip);
     if (error) throw error;
     return response;
   }
@@ -177,7 +173,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
         held = token;
         authorization = `Bearer ${token.accessToken}`;
       }
-      copy.url = url.href;
+      copy.url = trip.url = url.href;
       copy.baseURL = "";
       // Not by `concat`, which looks at each header and each name anew.
       copy.headers = Object.create(Object.getPrototypeOf(config.headers));
@@ -185,6 +181,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
       if (byHand) copy.fetchOptions = { ...config.fetchOptions, redirect: "manual" };
       trail = followRedirects(copy, authorization, url, origins);
     }
+    trip.startedAt = performance.now();
     let response: AxiosResponse | undefined;
     let error: unknown;
     try {
@@ -195,7 +192,12 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
     }
     // Errors that come later, of a body that is still being read, refer to the copy; so does what is frozen.
     if (trail) Reflect.deleteProperty(copy.headers, "Authorization");
-    const next = response && byHand ? await redirectedConfig(config, response) : undefined;
+    const next =
+      response && byHand
+        ? await redirectedConfig(config, response, trip).catch((thrown) => {
+            throw axios.AxiosError.from(thrown, undefined, trip.shown);
+          })
+        : undefined;
     // An XMLHttpRequest tells where it has been led.
     const led = response?.request?.responseURL || url;
     // Also when it had none: its agent knows the requests of others.

@@ -11,8 +11,8 @@ export type AdapterChoice = NonNullable<InternalAxiosRequestConfig["adapter"]>;
  * loads axios as CommonJS, and `getAdapter` of ours would then give errors and headers of foreign classes.
  */
 export function innerSendOf(instance: AxiosInstance): AxiosAdapter {
-  // All but the sending has been done, so it has no defaults.
-  const bare = instance.create();
+  // All but the sending has been done, so it has no defaults. One that was made with `new Axios` cannot make another.
+  const bare = instance.create?.() ?? axios.create();
   for (const name in bare.defaults) Reflect.deleteProperty(bare.defaults, name);
 
   return (config) => {

@@ -450,8 +450,76 @@ for (const version of axiosVersions) {
           response.writeHead(302, { location: "/again" }).end(),
         );
         const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
-        expect(String(await failure(client.get(home.origin)))).toContain("More than 20 redirects");
+        const error = (await failure(client.get(home.origin))) as AxiosError;
+        expect(error).toMatchObject({ message: "More than 20 redirects", config: { url: home.origin } });
+        expect(isAxiosError(error)).toBe(true);
         expect(home.received.length).toBe(21);
+      });
+
+      test("one that leads nowhere is an error of axios, with the caller's own config", async () => {
+        await using scene = await startScene();
+        await using home = await record((_request, response) =>
+          response.writeHead(302, { location: "ftp://127.0.0.1/a" }).end(),
+        );
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
+        const error = (await failure(client.get(home.origin))) as AxiosError;
+        expect(isAxiosError(error)).toBe(true);
+        expect(error.config?.url).toBe(home.origin);
+        expect(printed(error)).not.toContain(await tokenOf(scene.manager));
+      });
+
+      test("a timeout is that of all hops together", async () => {
+        await using scene = await startScene();
+        await using home = await record(({ path }, response) => {
+          vi.advanceTimersByTime(400);
+          if (path === "/end") response.end();
+          else response.writeHead(302, { location: "/end" }).end();
+        });
+        await scene.manager.getToken();
+        const timeouts: unknown[] = [];
+        const adapter: AxiosAdapter = (config) => {
+          timeouts.push(config.timeout);
+          return axios.getAdapter("fetch")(config);
+        };
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, { adapter });
+        vi.useFakeTimers({ toFake: ["performance"] });
+        try {
+          await client.get(home.origin, { timeout: 60_000 });
+          await client.get(home.origin);
+        } finally {
+          vi.useRealTimers();
+        }
+        expect(timeouts).toEqual([60_000, 59_600, 0, 0]);
+      });
+
+      test("a header that is false stays away on each hop", async () => {
+        await using scene = await startScene();
+        await using home = await record(({ path }, response) => {
+          if (path === "/end") response.end();
+          else response.writeHead(302, { location: "/end" }).end();
+        });
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, onFetch);
+        await client.get(home.origin, { headers: { "User-Agent": false } as never });
+        const [first, ...others] = home.received.map(({ headers }) => headers["user-agent"]);
+        expect(first).not.toContain("axios");
+        expect(others).toEqual([first]);
+      });
+
+      // Axios 1.12 began to ask for these.
+      test.skipIf(version === "1.7.0")("also by a fetch that is not to be given a Request", async () => {
+        await using scene = await startScene();
+        await using home = await record(({ path }, response) => {
+          if (path === "/v1/end") response.end("done");
+          else response.writeHead(302, { location: "end" }).end();
+        });
+        const env = { fetch: (...call: Parameters<typeof fetch>) => fetch(...call), Request: null };
+        const client = clientOf({ manager: scene.manager, origins: [home.origin] }, {
+          ...onFetch,
+          env,
+        } as never);
+        expect((await client.get(`${home.origin}/v1/start`)).data).toBe("done");
+        const token = await tokenOf(scene.manager);
+        expect(authorizations(home)).toEqual([token, token]);
       });
 
       test("a request is replayed once, however many hops it has", async () => {
@@ -761,6 +829,15 @@ for (const version of axiosVersions) {
     });
 
     describe("registration", () => {
+      test("on an instance that was made with new Axios, which cannot make another", async () => {
+        await using scene = await startScene();
+        await using recorder = await record();
+        const client = new axios.Axios({ ...axios.defaults, headers: {} }) as AxiosInstance;
+        iamAxios(client, { manager: scene.manager, origins: [recorder.origin] });
+        expect((await client.get(recorder.origin)).data).toEqual({ ok: true });
+        expect(authorizations(recorder)).toEqual([await tokenOf(scene.manager)]);
+      });
+
       test("twice is once, and eject takes it out", async () => {
         await using scene = await startScene();
         await using recorder = await record();

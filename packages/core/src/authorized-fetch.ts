@@ -127,7 +127,8 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
       held = token;
       bearer = `Bearer ${token.accessToken}`;
     }
-    const kept = resendable && isRequest(source) && source.body ? source.clone() : request;
+    // Not by the truth of `body`: Firefox does not tell it.
+    const kept = resendable && isRequest(source) && source.body !== null ? source.clone() : request;
     const response = await fetch(kept ?? target, {
       ...own,
       // A copy that nobody else sees but the fetch that is sent with.
@@ -161,11 +162,14 @@ export function authorizedFetch(options: AuthorizedFetchOptions): typeof globalT
   return wrapped;
 }
 
-/** A copy. The platform reads inherited members too: without them a PUT would go out as a GET. */
+/**
+ * A copy. The platform reads inherited members too: without them a PUT would go out as a GET. And it takes one that is
+ * undefined for one that is not there, which does not hide that of a Request.
+ */
 function membersOf(init: RequestInit | undefined): RequestInit {
   const given = init as Record<string, unknown> | undefined;
   const members: Record<string, unknown> = {};
-  for (const name in given) members[name] = given[name];
+  for (const name in given) if (given[name] !== undefined) members[name] = given[name];
   return members;
 }
 

@@ -50,7 +50,7 @@ export async function redirected(
   if (location == null) return undefined;
   await discard(body);
   const from = new URL(url);
-  const to = parseUrl(location, from);
+  const to = parseUrl(fromUtf8(location), from);
   if (to === undefined || !/^https?:$/.test(to.protocol))
     throw new TypeError(`Redirect of ${from.origin} to no http(s) URL`);
   to.hash ||= from.hash;
@@ -74,4 +74,13 @@ export async function redirected(
     body: keepsBody ? (init.body ?? (request?.body ? await request.arrayBuffer() : null)) : null,
   };
   return [to.href, next as RequestInit];
+}
+
+/** A Location in UTF-8, of which each byte has become a character, as platforms read it; any other stays as it is. */
+function fromUtf8(location: string): string {
+  try {
+    return decodeURIComponent(escape(location));
+  } catch {
+    return location;
+  }
 }

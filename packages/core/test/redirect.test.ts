@@ -56,6 +56,13 @@ describe("a redirect", () => {
     expect(await target("/there", status, { ...from, method })).toMatchObject({ method: next, keepsBody });
   });
 
+  test.for([
+    ["in UTF-8, a character for each byte", "/caf\u00c3\u00a9%20%zz", "/caf%C3%A9%20%zz"],
+    ["in Latin-1", "/caf\u00e9", "/caf%C3%A9"],
+  ] as const)("to what is written %s leads where the platform would go", async ([, location, path]) => {
+    expect((await target(location))?.href).toBe(`https://api.example.com${path}#part`);
+  });
+
   test.for<[string, string, boolean]>([
     ["/other", "https://api.example.com/other#part", false],
     ["other", "https://api.example.com/v1/other#part", false],

@@ -545,6 +545,17 @@ describe("redirects", () => {
     expect(await echo(await make()(from, init))).toMatchObject({ method: "GET", body: "" });
   });
 
+  test("the signal of a Request ends it on each hop, beside an init whose own is undefined", async () => {
+    const { emulator, make, from } = await redirecting(307);
+    emulator.fault({ kind: "hang" }, { target: "resource", path: "/resource/to" });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const answer = make()(new Request(from, { signal }), { signal: undefined as never });
+    await emulator.until(({ resourceRequests }) => resourceRequests === 2);
+    controller.abort();
+    await expect(answer).rejects.toThrow("aborted");
+  });
+
   test("credentials that the caller set for one origin do not go to another", async () => {
     const { emulator, make } = await stage();
     const other = await emulator.listen();
@@ -578,6 +589,23 @@ describe("a Request with a body that was refused", () => {
       headers: { "content-length": "4" },
     });
     expect(await echo(await make()(request))).toMatchObject({ method: "POST", body: "text" });
+  });
+
+  test("is replayed where requests do not tell their body, as in Firefox", async () => {
+    const { emulator, make, resource } = await stage();
+    class FirefoxRequest extends Request {
+      override get body() {
+        return undefined as never;
+      }
+      override clone() {
+        return new FirefoxRequest(super.clone());
+      }
+    }
+    await make()(resource);
+    emulator.revokeAll();
+    const init = { method: "POST", body: "text", headers: { "content-length": "4" } };
+    const answer = await make()(new FirefoxRequest(resource, init));
+    expect(await echo(answer)).toMatchObject({ method: "POST", body: "text" });
   });
 
   test("is not when it is not: then the 401 is the answer", async () => {
