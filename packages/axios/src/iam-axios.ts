@@ -191,7 +191,7 @@ export function iamAxios(instance: AxiosInstance, options: IamAxiosOptions): Iam
       response = (thrown as { response?: AxiosResponse } | undefined)?.response;
     }
     // Errors that come later, of a body that is still being read, refer to the copy; so does what is frozen.
-    if (trail) Reflect.deleteProperty(copy.headers, "Authorization");
+    copy.headers = config.headers;
     const next =
       response && byHand
         ? await redirectedConfig(config, response, trip).catch((thrown) => {

@@ -107,8 +107,18 @@ export function createTokenManager(options: TokenManagerOptions): TokenManager {
     return lease && freshness(lease, clock) === "fresh" ? lease.token : undefined;
   }
 
+  /** Apart from what else it may take: most calls end here, and cost as much as reading the clocks. */
   async function getToken(options?: GetTokenOptions): Promise<Token> {
-    const { rejected, origin, signal, minValidityMs = 0, waitUntil = config.waitUntil } = options ?? {};
+    return (options ? undefined : peek()) ?? acquire(options ?? {});
+  }
+
+  async function acquire({
+    rejected,
+    origin,
+    signal,
+    minValidityMs = 0,
+    waitUntil = config.waitUntil,
+  }: GetTokenOptions): Promise<Token> {
     if (!(minValidityMs >= 0 && minValidityMs < Infinity))
       throw configError("minValidityMs must be 0 or more.");
     if (rejected != null) reject(typeof rejected === "string" ? rejected : rejected.accessToken, origin);
